@@ -1,0 +1,1 @@
+//! Where keys live: hash slots. Pure data, no I/O.
