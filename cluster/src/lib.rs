@@ -1,1 +1,6 @@
-//! Where keys live: hash slots. Pure data, no I/O.
+//! Where keys live: hash slots and the shards that own them. Pure data: no clock, no socket, no thread.
+#![forbid(unsafe_code)]
+
+pub mod slot;
+
+pub use slot::{Slot, SlotMap};
