@@ -1,1 +1,27 @@
 //! The wire: RESP2, RESP3 and inline requests in, replies out. No I/O, no `unsafe`.
+//!
+//! | module   | owns                                                                     |
+//! |----------|--------------------------------------------------------------------------|
+//! | `parse`  | requests: the incremental, zero-copy parser                              |
+//! | `inline` | requests typed by hand: Redis's quoting rules                            |
+//! | `encode` | replies, and commands as a client sends them                             |
+//! | `decode` | replies as a client reads them                                           |
+//! | `limits` | what a request may ask of the server                                     |
+//! | `error`  | protocol errors, in Redis's words                                        |
+//!
+//! Source: the RESP specification, and the replies of `redis-server` 7.0.15 where it is silent.
+
+#![forbid(unsafe_code)]
+
+pub mod decode;
+mod encode;
+mod error;
+mod inline;
+mod limits;
+mod parse;
+
+pub use decode::Value;
+pub use encode::{Reply, Version, encode_command, format_double};
+pub use error::{DecodeError, ProtocolError};
+pub use limits::{BULK_LEN_DEFAULT, Limits, REQUEST_LEN_DEFAULT};
+pub use parse::{Parser, Span, Step};
