@@ -1,1 +1,3 @@
 //! The Bobbin server.
+
+pub mod config;

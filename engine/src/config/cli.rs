@@ -1,0 +1,101 @@
+//! The command line: `bobbin-server [config-file] [-] [--directive value …]`.
+//!
+//! An option is turned into the configuration line it stands for, by Redis's rules: `--name` starts a line and
+//! what follows are its words, quoted, up to the next `--name`; the word after a bare `--name` is always a value,
+//! even if it starts with `--`; `--save` without a value is `save ""`.
+
+use std::{ffi::OsString, os::unix::ffi::OsStrExt as _, path::PathBuf};
+
+use super::syntax;
+
+/// What to read the configuration from.
+#[derive(Debug, Default, PartialEq, Eq)]
+pub struct Arguments {
+    pub file: Option<PathBuf>,
+    pub standard_input: bool,
+    /// Configuration lines.
+    pub options: Vec<Vec<u8>>,
+}
+
+/// What the command line asks for.
+#[derive(Debug, PartialEq, Eq)]
+pub enum Invocation {
+    Run(Arguments),
+    Version,
+    Help,
+}
+
+pub const USAGE: &str = "\
+Usage: bobbin-server [config-file] [-] [--directive value ...]
+       bobbin-server -v | --version
+       bobbin-server -h | --help
+
+A lone - reads the configuration from standard input. Options override the file.
+
+Examples:
+       bobbin-server                            run with the defaults
+       bobbin-server /etc/bobbin/bobbin.conf
+       bobbin-server --port 7777 --save \"\" --appendonly no
+       bobbin-server bobbin.conf --reactors 4 --loglevel verbose
+       echo 'maxmemory 128mb' | bobbin-server -
+";
+
+impl Invocation {
+    /// `arguments` are those after the program's name.
+    pub fn parse(arguments: &[OsString]) -> Self {
+        match arguments.first().map(|first| first.as_bytes()) {
+            Some(b"-v" | b"--version") => Self::Version,
+            Some(b"-h" | b"--help") => Self::Help,
+            Some([first, ..]) if *first != b'-' => {
+                let file = Some(PathBuf::from(&arguments[0]));
+                Self::Run(Arguments { file, ..parse_options(&arguments[1..], false) })
+            }
+            _ => Self::Run(parse_options(arguments, true)),
+        }
+    }
+}
+
+/// `may_start_with_dash`: a lone `-` asks for standard input where it is the first or the last of all arguments.
+fn parse_options(arguments: &[OsString], may_start_with_dash: bool) -> Arguments {
+    let mut parsed = Arguments::default();
+    let mut awaits_value = false;
+    for (index, argument) in arguments.iter().enumerate() {
+        let word = argument.as_bytes();
+        let next = arguments.get(index + 1).map(|next| next.as_bytes());
+        let is_outermost = next.is_none() || (index == 0 && may_start_with_dash);
+        match word.strip_prefix(b"--") {
+            _ if word == b"-" && is_outermost => parsed.standard_input = true,
+            Some(line) if !awaits_value => {
+                let (line, awaits) = option_line(line, next);
+                parsed.options.push(line);
+                awaits_value = awaits;
+            }
+            _ => {
+                append_word(&mut parsed.options, word);
+                awaits_value = false;
+            }
+        }
+    }
+    parsed
+}
+
+/// The line an option starts, and whether the next argument is its value whatever it looks like.
+fn option_line(line: &[u8], next: Option<&[u8]>) -> (Vec<u8>, bool) {
+    let has_value = syntax::split_words(line).is_none_or(|words| words.len() != 1);
+    let next_is_option = next.is_none_or(|next| next.starts_with(b"--"));
+    if line.eq_ignore_ascii_case(b"save") && next_is_option {
+        return (b"save \"\"".to_vec(), false);
+    }
+    (line.to_vec(), !has_value)
+}
+
+/// A word before any option is a line of its own: it will be refused as an unknown directive.
+fn append_word(options: &mut Vec<Vec<u8>>, word: &[u8]) {
+    if options.is_empty() {
+        options.push(Vec::new());
+    }
+    if let Some(line) = options.last_mut() {
+        line.push(b' ');
+        line.extend(syntax::quote_if_needed(word));
+    }
+}

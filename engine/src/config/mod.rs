@@ -1,0 +1,39 @@
+//! The server's settings: redis.conf's syntax and names, one typed value per directive.
+//!
+//! `table` holds the rows, and everything else walks them: `load` reads files and the
+//! command line, `runtime` is CONFIG GET and SET, `rewrite` CONFIG REWRITE. `kind`, `setting`, `choices`,
+//! `words` and `checks` say what values look like; `syntax` says what a line looks like.
+
+mod checks;
+mod choices;
+mod cli;
+mod directive;
+mod kind;
+mod load;
+mod rewrite;
+mod runtime;
+mod setting;
+pub mod syntax;
+mod table;
+mod words;
+
+pub use choices::{AppendFsync, LogLevel, MaxmemoryPolicy, ProtectedAction};
+pub use cli::{Arguments, Invocation, USAGE};
+pub use directive::{Change, Class, Directive};
+pub use kind::Kind;
+pub use load::{LoadError, Loaded, Place, load, load_text};
+pub use rewrite::RewriteError;
+pub use runtime::{Peer, SetError};
+pub use setting::{BadValue, Frequency, MemoryOrPercent, Text};
+pub use table::{Config, DIRECTIVES};
+pub use words::{
+    BindAddress, BindAddresses, CpuList, OutputBufferLimit, OutputBufferLimits, Percentiles, Phrase,
+    SavePoint, SavePoints,
+};
+
+/// One `rename-command`: the command `from` is known as `to`, or not at all if `to` is empty.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct RenamedCommand {
+    pub from: Text,
+    pub to: Text,
+}
