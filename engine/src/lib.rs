@@ -1,3 +1,4 @@
 //! The Bobbin server.
 
 pub mod config;
+pub mod store;

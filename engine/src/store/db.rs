@@ -1,0 +1,309 @@
+//! One database: keys to entries, with what must be known of them all.
+//!
+//! Owns: the table, the counts of keys and of expiring keys, and the bytes held, all kept as things change.
+//!
+//! Times are arguments. A key whose expiry has passed is still here and still found: whether it is gone is
+//! decided by the caller, who has to tell the journal; [`Db::find_live`] says so in the same lookup. Every
+//! mutable access goes through [`EntryMut`] or a method here, so that no change escapes the books.
+
+use hashbrown::hash_table;
+
+use super::entry::Entry;
+use super::entry_mut::EntryMut;
+use super::graveyard::Graveyard;
+use super::hash::KeyHasher;
+use super::segment::Segment;
+use super::table::Table;
+
+/// What SET does with an expiry that is there.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Expiry {
+    Keep,
+    None,
+    /// Unix milliseconds.
+    At(u64),
+}
+
+/// A lookup that minds the expiry.
+#[derive(Debug)]
+pub enum Lookup<T> {
+    Missing,
+    /// The key is there and its time is over: remove it and say so to the journal.
+    Expired,
+    Live(T),
+}
+
+impl<T> Lookup<T> {
+    pub fn live(self) -> Option<T> {
+        if let Self::Live(found) = self { Some(found) } else { None }
+    }
+}
+
+/// What a write left behind.
+#[derive(Debug)]
+pub struct Written<'a> {
+    pub entry: &'a Entry,
+    /// Whether the key was there before.
+    pub replaced: bool,
+}
+
+/// Whether a deadline has passed: Redis keeps a key through the millisecond of its deadline.
+#[inline]
+pub(crate) fn is_due(expiry_ms: u64, now_ms: u64) -> bool {
+    now_ms > expiry_ms
+}
+
+/// The sums over a database's entries.
+#[derive(Debug, Default)]
+pub(crate) struct Totals {
+    len: usize,
+    volatile: usize,
+    /// Bytes of blocks and objects.
+    entries_memory: usize,
+}
+
+impl Totals {
+    #[inline]
+    fn add(&mut self, memory: usize, volatile: bool) {
+        self.len += 1;
+        self.volatile += usize::from(volatile);
+        self.entries_memory += memory;
+    }
+
+    fn subtract(&mut self, memory: usize, volatile: bool) {
+        self.len -= 1;
+        self.volatile -= usize::from(volatile);
+        self.entries_memory -= memory;
+    }
+
+    #[inline]
+    pub(crate) fn replace_memory(&mut self, before: usize, after: usize) {
+        self.entries_memory = self.entries_memory - before + after;
+    }
+
+    #[inline]
+    pub(crate) fn replace_volatile(&mut self, before: bool, after: bool) {
+        self.volatile = self.volatile - usize::from(before) + usize::from(after);
+    }
+}
+
+/// A database of a keyspace.
+#[derive(Debug)]
+pub struct Db {
+    table: Table,
+    totals: Totals,
+    graveyard: Graveyard,
+    access_at_birth: u32,
+}
+
+impl Db {
+    pub(crate) fn new(hasher: KeyHasher) -> Self {
+        Self {
+            table: Table::new(hasher),
+            totals: Totals::default(),
+            graveyard: Graveyard::default(),
+            access_at_birth: 0,
+        }
+    }
+
+    pub fn len(&self) -> usize {
+        self.totals.len
+    }
+
+    pub fn is_empty(&self) -> bool {
+        self.totals.len == 0
+    }
+
+    /// How many keys have an expiry.
+    pub fn volatile_len(&self) -> usize {
+        self.totals.volatile
+    }
+
+    /// Bytes held by entries and table.
+    pub fn memory(&self) -> usize {
+        self.totals.entries_memory + self.table.memory()
+    }
+
+    /// The access clock that keys get when they are created.
+    pub fn set_access_at_birth(&mut self, access: u32) {
+        self.access_at_birth = access;
+    }
+
+    /// Starts fetching what a lookup of the key will touch. Worth it for the keys of a batch, ahead of the batch.
+    #[inline]
+    pub fn prefetch(&self, key: &[u8]) {
+        let hash = self.table.hash(key);
+        if let Some(segment) = self.table.segment(hash) {
+            segment.prefetch(hash);
+        }
+    }
+
+    #[inline]
+    pub fn find(&self, key: &[u8]) -> Option<&Entry> {
+        let hash = self.table.hash(key);
+        self.table.segment(hash)?.find(hash, key)
+    }
+
+    #[inline]
+    pub fn find_live(&self, key: &[u8], now_ms: u64) -> Lookup<&Entry> {
+        match self.find(key) {
+            None => Lookup::Missing,
+            Some(entry) if entry.expiry().is_some_and(|at| is_due(at, now_ms)) => Lookup::Expired,
+            Some(entry) => Lookup::Live(entry),
+        }
+    }
+
+    #[inline]
+    pub fn find_mut(&mut self, key: &[u8]) -> Option<EntryMut<'_>> {
+        let hash = self.table.hash(key);
+        let Segment { entries, deadlines, .. } = self.table.segment_mut(hash)?;
+        let tag = hash.tag();
+        let entry = entries.find_mut(hash.bucket(), |entry| entry.matches(tag, key))?;
+        Some(EntryMut { entry, deadlines, totals: &mut self.totals, graveyard: &mut self.graveyard })
+    }
+
+    #[inline]
+    pub fn find_live_mut(&mut self, key: &[u8], now_ms: u64) -> Lookup<EntryMut<'_>> {
+        match self.find_mut(key) {
+            None => Lookup::Missing,
+            Some(entry) if entry.expiry().is_some_and(|at| is_due(at, now_ms)) => Lookup::Expired,
+            Some(entry) => Lookup::Live(entry),
+        }
+    }
+
+    /// The entry of a key, put in first if it is not there. `make` must make it under the same key.
+    pub fn find_or_insert_with(&mut self, key: &[u8], make: impl FnOnce() -> Entry) -> EntryMut<'_> {
+        let hash = self.table.hash(key);
+        let tag = hash.tag();
+        let Segment { entries, deadlines, .. } = self.table.segment_with_room(hash);
+        let entry = match entries.entry(hash.bucket(), |entry| entry.matches(tag, key), Entry::bucket_hash) {
+            hash_table::Entry::Occupied(place) => place.into_mut(),
+            hash_table::Entry::Vacant(place) => {
+                let mut entry = make();
+                debug_assert_eq!(entry.key(), key);
+                entry.set_tag(tag);
+                entry.set_access(self.access_at_birth);
+                deadlines.add(entry.expiry());
+                self.totals.add(entry.memory(), entry.is_volatile());
+                place.insert(entry).into_mut()
+            }
+        };
+        EntryMut { entry, deadlines, totals: &mut self.totals, graveyard: &mut self.graveyard }
+    }
+
+    /// Puts an entry in, and hands back the one it replaces.
+    pub fn insert(&mut self, mut entry: Entry) -> Option<Entry> {
+        let hash = self.table.hash(entry.key());
+        let tag = hash.tag();
+        entry.set_tag(tag);
+        if entry.access() == 0 {
+            entry.set_access(self.access_at_birth);
+        }
+        let Segment { entries, deadlines, .. } = self.table.segment_with_room(hash);
+        deadlines.add(entry.expiry());
+        self.totals.add(entry.memory(), entry.is_volatile());
+        match entries.entry(hash.bucket(), |other| other.matches(tag, entry.key()), Entry::bucket_hash) {
+            hash_table::Entry::Vacant(place) => {
+                place.insert(entry);
+                None
+            }
+            hash_table::Entry::Occupied(place) => {
+                let old = std::mem::replace(place.into_mut(), entry);
+                deadlines.subtract(old.is_volatile());
+                self.totals.subtract(old.memory(), old.is_volatile());
+                Some(old)
+            }
+        }
+    }
+
+    pub fn remove(&mut self, key: &[u8]) -> Option<Entry> {
+        let hash = self.table.hash(key);
+        let entry = self.table.remove(hash, key)?;
+        self.totals.subtract(entry.memory(), entry.is_volatile());
+        Some(entry)
+    }
+
+    /// SET: one lookup; over an existing string of like size, one copy in place.
+    #[inline]
+    pub fn set_string(&mut self, key: &[u8], value: &[u8], expiry: Expiry) -> Written<'_> {
+        let hash = self.table.hash(key);
+        let tag = hash.tag();
+        let Segment { entries, deadlines, .. } = self.table.segment_with_room(hash);
+        match entries.entry(hash.bucket(), |entry| entry.matches(tag, key), Entry::bucket_hash) {
+            hash_table::Entry::Occupied(place) => {
+                let entry = place.into_mut();
+                let expiry_ms = match expiry {
+                    Expiry::Keep => entry.expiry(),
+                    Expiry::None => None,
+                    Expiry::At(at) => Some(at),
+                };
+                let (memory_before, was_volatile) = (entry.memory(), entry.is_volatile());
+                if let Some(object) = entry.set_string(value, expiry_ms) {
+                    self.graveyard.bury_object(*object);
+                }
+                deadlines.replace(was_volatile, expiry_ms);
+                self.totals.replace_memory(memory_before, entry.memory());
+                self.totals.replace_volatile(was_volatile, expiry_ms.is_some());
+                Written { entry, replaced: true }
+            }
+            hash_table::Entry::Vacant(place) => {
+                let expiry_ms = if let Expiry::At(at) = expiry { Some(at) } else { None };
+                let mut entry = Entry::string(key, value, expiry_ms);
+                entry.set_tag(tag);
+                entry.set_access(self.access_at_birth);
+                deadlines.add(expiry_ms);
+                self.totals.add(entry.memory(), expiry_ms.is_some());
+                Written { entry: place.insert(entry).into_mut(), replaced: false }
+            }
+        }
+    }
+
+    /// INCR and its kin: makes the value a number; an expiry that is there stays.
+    pub fn set_int(&mut self, key: &[u8], value: i64) {
+        self.find_or_insert_with(key, || Entry::integer(key, value, None)).set_int(value);
+    }
+
+    /// The bytes of a string to be modified in place (APPEND, SETRANGE, SETBIT, PFADD), created if missing and
+    /// zero-extended to at least `new_len`. `None` if the key holds another type.
+    pub fn string_mut(&mut self, key: &[u8], new_len: usize) -> Option<&mut [u8]> {
+        self.find_or_insert_with(key, || Entry::bytes(key, b"", None)).into_string_mut(new_len)
+    }
+
+    /// Sets or removes the expiry; false if there is no such key.
+    pub fn set_expiry(&mut self, key: &[u8], expiry_ms: Option<u64>) -> bool {
+        self.find_mut(key).map(|mut entry| entry.set_expiry(expiry_ms)).is_some()
+    }
+
+    /// Every entry, in no useful order.
+    pub fn iter(&self) -> impl Iterator<Item = &Entry> {
+        self.table.segments().flat_map(|segment| segment.entries.iter())
+    }
+
+    /// Empties the database; what it held is freed by [`Db::free_step`].
+    pub fn clear(&mut self) {
+        let empty = self.table.new_empty();
+        self.graveyard.bury_table(std::mem::replace(&mut self.table, empty));
+        self.totals = Totals::default();
+    }
+
+    /// Lets an entry be freed by [`Db::free_step`] if it is large, at once if not.
+    pub fn bury(&mut self, entry: Entry) {
+        self.graveyard.bury(entry);
+    }
+
+    /// Frees up to about `budget` allocations of what was cleared, replaced or buried; true if more is left.
+    pub fn free_step(&mut self, budget: usize) -> bool {
+        self.graveyard.step(budget)
+    }
+}
+
+#[cfg(test)]
+impl Db {
+    /// Checks structure and books against a walk over everything.
+    pub(crate) fn assert_invariants(&self) {
+        self.table.assert_invariants();
+        assert_eq!(self.iter().count(), self.len());
+        assert_eq!(self.iter().filter(|entry| entry.is_volatile()).count(), self.volatile_len());
+        assert_eq!(self.iter().map(Entry::memory).sum::<usize>(), self.totals.entries_memory);
+    }
+}

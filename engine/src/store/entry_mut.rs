@@ -1,0 +1,118 @@
+//! An entry of a database that may be changed, with the database's books kept in step.
+
+use std::ops::{Deref, DerefMut};
+
+use super::db::Totals;
+use super::entry::Entry;
+use super::graveyard::Graveyard;
+use super::object::Object;
+use super::segment::Deadlines;
+
+/// Reads as the entry; changes go through the methods here, so that counts and bytes held stay exact.
+#[derive(Debug)]
+pub struct EntryMut<'a> {
+    pub(super) entry: &'a mut Entry,
+    pub(super) deadlines: &'a mut Deadlines,
+    pub(super) totals: &'a mut Totals,
+    pub(super) graveyard: &'a mut Graveyard,
+}
+
+impl Deref for EntryMut<'_> {
+    type Target = Entry;
+
+    fn deref(&self) -> &Entry {
+        self.entry
+    }
+}
+
+impl<'a> EntryMut<'a> {
+    /// The entry, for as long as the database was borrowed.
+    pub fn into_ref(self) -> &'a Entry {
+        self.entry
+    }
+
+    /// Makes the value this string, kept as a number where it spells one; the expiry stays.
+    pub fn set_string(&mut self, value: &[u8]) {
+        let expiry_ms = self.expiry();
+        let before = self.entry.memory();
+        let displaced = self.entry.set_string(value, expiry_ms);
+        self.settle(before, displaced);
+    }
+
+    /// Makes the value this number; the expiry stays.
+    pub fn set_int(&mut self, value: i64) {
+        let before = self.entry.memory();
+        let displaced = self.entry.set_int(value);
+        self.settle(before, displaced);
+    }
+
+    /// Sets or removes the expiry.
+    pub fn set_expiry(&mut self, expiry_ms: Option<u64>) {
+        let (before, was_volatile) = (self.entry.memory(), self.entry.is_volatile());
+        self.entry.set_expiry(expiry_ms);
+        self.deadlines.replace(was_volatile, expiry_ms);
+        self.totals.replace_volatile(was_volatile, expiry_ms.is_some());
+        self.settle(before, None);
+    }
+
+    /// The bytes of a string to be modified in place, zero-extended to at least `len`; "raw" from here on.
+    /// `None` if the value is of another type.
+    pub fn string_mut(&mut self, len: usize) -> Option<&mut [u8]> {
+        self.extend_string(len);
+        self.entry.bytes_mut()
+    }
+
+    /// As [`EntryMut::string_mut`], for as long as the database was borrowed.
+    pub fn into_string_mut(mut self, len: usize) -> Option<&'a mut [u8]> {
+        self.extend_string(len);
+        self.entry.bytes_mut()
+    }
+
+    /// The heap object of a value that has one.
+    pub fn object_mut(&mut self) -> Option<ObjectMut<'_>> {
+        let memory_before = self.entry.object()?.memory();
+        let object = self.entry.object_mut()?;
+        Some(ObjectMut { object, totals: self.totals, memory_before })
+    }
+
+    fn extend_string(&mut self, len: usize) {
+        let before = self.entry.memory();
+        self.entry.extend_string(len);
+        self.settle(before, None);
+    }
+
+    fn settle(&mut self, memory_before: usize, displaced: Option<Box<Object>>) {
+        self.totals.replace_memory(memory_before, self.entry.memory());
+        if let Some(object) = displaced {
+            self.graveyard.bury_object(*object);
+        }
+    }
+}
+
+/// A heap object being changed; its size is booked when this goes.
+#[derive(Debug)]
+pub struct ObjectMut<'a> {
+    object: &'a mut Object,
+    totals: &'a mut Totals,
+    memory_before: usize,
+}
+
+impl Deref for ObjectMut<'_> {
+    type Target = Object;
+
+    fn deref(&self) -> &Object {
+        self.object
+    }
+}
+
+impl DerefMut for ObjectMut<'_> {
+    fn deref_mut(&mut self) -> &mut Object {
+        self.object
+    }
+}
+
+impl Drop for ObjectMut<'_> {
+    fn drop(&mut self) {
+        self.totals.replace_memory(self.memory_before, self.object.memory());
+    }
+}

@@ -1,0 +1,75 @@
+//! The keyspace of a shard: its numbered databases.
+
+use super::db::Db;
+use super::hash::KeyHasher;
+
+/// The databases of one shard, all under one hash seed.
+#[derive(Debug)]
+pub struct Keyspace {
+    dbs: Vec<Db>,
+}
+
+impl Keyspace {
+    /// `seed` keys the hash; it must not be known to clients.
+    pub fn new(databases: usize, seed: u64) -> Self {
+        let hasher = KeyHasher::new(seed);
+        Self { dbs: (0..databases).map(|_| Db::new(hasher.clone())).collect() }
+    }
+
+    pub fn databases(&self) -> usize {
+        self.dbs.len()
+    }
+
+    /// # Panics
+    /// If there is no such database: indexes are checked where SELECT and its like are parsed.
+    #[inline]
+    pub fn db(&self, index: usize) -> &Db {
+        &self.dbs[index]
+    }
+
+    /// # Panics
+    /// As [`Keyspace::db`].
+    #[inline]
+    pub fn db_mut(&mut self, index: usize) -> &mut Db {
+        &mut self.dbs[index]
+    }
+
+    pub fn iter(&self) -> impl Iterator<Item = &Db> {
+        self.dbs.iter()
+    }
+
+    pub fn iter_mut(&mut self) -> impl Iterator<Item = &mut Db> {
+        self.dbs.iter_mut()
+    }
+
+    /// # Panics
+    /// As [`Keyspace::db`].
+    pub fn swapdb(&mut self, a: usize, b: usize) {
+        self.dbs.swap(a, b);
+    }
+
+    /// Keys in all databases.
+    pub fn len(&self) -> usize {
+        self.dbs.iter().map(Db::len).sum()
+    }
+
+    pub fn is_empty(&self) -> bool {
+        self.dbs.iter().all(Db::is_empty)
+    }
+
+    /// Bytes held by all databases.
+    pub fn memory(&self) -> usize {
+        self.dbs.iter().map(Db::memory).sum()
+    }
+
+    /// The access clock that keys get when they are created, in every database.
+    pub fn set_access_at_birth(&mut self, access: u32) {
+        self.dbs.iter_mut().for_each(|db| db.set_access_at_birth(access));
+    }
+
+    /// Frees up to about `budget` allocations of what was cleared, replaced or buried; true if more is left.
+    pub fn free_step(&mut self, budget: usize) -> bool {
+        let left = self.dbs.iter_mut().filter_map(|db| db.free_step(budget).then_some(())).count();
+        left > 0
+    }
+}

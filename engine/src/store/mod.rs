@@ -1,0 +1,38 @@
+//! The keyspace of a shard: databases of keys, in segmented tables of one-block entries.
+//!
+//! | module | owns |
+//! |---|---|
+//! | `keyspace` | the numbered databases of a shard |
+//! | `db` | one database: lookup, write, counts, bytes held |
+//! | `entry_mut` | an entry being changed, the database's books kept in step |
+//! | `table`, `slab`, `segment` | extendible hashing: directory, places, bounded swiss tables |
+//! | `entry` | key and value in one block |
+//! | `object` | types of value, and values with a heap of their own |
+//! | `graveyard` | freeing in slices |
+//! | `hash`, `size_class`, `integer` | the key's hash, jemalloc's size classes, canonical numbers |
+//!
+//! Single-threaded and sans-IO: no lock, no atomic, no clock (times are arguments, Unix milliseconds), and the
+//! same seed and operations give the same result.
+
+mod db;
+mod entry;
+mod entry_mut;
+mod graveyard;
+mod hash;
+mod integer;
+mod keyspace;
+mod object;
+mod segment;
+mod size_class;
+mod slab;
+mod table;
+
+pub use db::{Db, Expiry, Lookup, Written};
+pub use entry::{ACCESS_MAX, Entry, Value};
+pub use entry_mut::{EntryMut, ObjectMut};
+pub use integer::parse_canonical;
+pub use keyspace::Keyspace;
+pub use object::{Object, Type};
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,84 @@
+//! Types of value, and the values too large for an entry's block.
+//!
+//! Owns: [`Type`], and [`Object`], the heap side of a value, with what it answers to TYPE and OBJECT ENCODING
+//! and how many bytes it holds. Each variant knows its size without walking itself.
+
+use super::size_class::size_class;
+
+/// The type of a value, as TYPE names it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[repr(u8)]
+pub enum Type {
+    String,
+    List,
+    Set,
+    Zset,
+    Hash,
+    Stream,
+}
+
+impl Type {
+    pub(crate) const ALL: [Self; 6] =
+        [Self::String, Self::List, Self::Set, Self::Zset, Self::Hash, Self::Stream];
+
+    /// Redis's name.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::String => "string",
+            Self::List => "list",
+            Self::Set => "set",
+            Self::Zset => "zset",
+            Self::Hash => "hash",
+            Self::Stream => "stream",
+        }
+    }
+
+    /// The type with Redis's name, in any case, as SCAN's TYPE option takes it.
+    pub fn from_name(name: &[u8]) -> Option<Self> {
+        Self::ALL.into_iter().find(|t| t.name().as_bytes().eq_ignore_ascii_case(name))
+    }
+}
+
+/// A value on the heap of its own.
+#[derive(Clone, Debug)]
+pub enum Object {
+    /// A string longer than a block holds.
+    String(Vec<u8>),
+}
+
+impl Object {
+    pub fn type_of(&self) -> Type {
+        match self {
+            Self::String(_) => Type::String,
+        }
+    }
+
+    /// What OBJECT ENCODING answers.
+    pub fn encoding(&self) -> &'static str {
+        match self {
+            Self::String(_) => "raw",
+        }
+    }
+
+    /// Bytes allocated, the object's own box included.
+    pub fn memory(&self) -> usize {
+        size_class(size_of::<Self>())
+            + match self {
+                Self::String(bytes) => size_class(bytes.capacity()),
+            }
+    }
+
+    /// The bytes of a string; `None` for any other type.
+    pub fn as_bytes(&self) -> Option<&[u8]> {
+        match self {
+            Self::String(bytes) => Some(bytes),
+        }
+    }
+
+    /// A string on the heap, its capacity that of the allocation it gets.
+    pub(crate) fn string(value: &[u8]) -> Self {
+        let mut bytes = Vec::with_capacity(size_class(value.len()));
+        bytes.extend_from_slice(value);
+        Self::String(bytes)
+    }
+}

@@ -1,0 +1,218 @@
+//! A segment: the bounded swiss table that the directory points to.
+//!
+//! Owns: entries whose hashes share the segment's prefix, how many of them expire, and a lower bound of the
+//! earliest deadline. Growing, shrinking and merging read tags only; only a split reads keys.
+//!
+//! Invariants:
+//! - every entry's hash begins with the `depth` bits of `prefix`;
+//! - a segment below the deepest level has at most [`BUCKETS_MAX`] buckets;
+//! - `deadlines` counts exactly the volatile entries, and none of them expires before its bound.
+
+use std::mem;
+
+use hashbrown::HashTable;
+
+use super::entry::Entry;
+use super::hash::{KeyHash, KeyHasher};
+
+/// Buckets of a full-grown segment: a split moves at most 7/8 of these.
+pub(crate) const BUCKETS_MAX: usize = 2048;
+/// Entries in a full segment.
+pub(crate) const LEN_MAX: usize = BUCKETS_MAX / 8 * 7;
+/// Two buddies with no more than this between them become one: half of what each has after a split.
+const MERGED_MAX: usize = LEN_MAX / 4;
+/// A full segment with fewer entries than this is full of tombstones and is rebuilt, not split.
+const SPARSE_MAX: usize = LEN_MAX / 4 * 3;
+/// Tables up to this size are not worth shrinking.
+const SHRINK_BUCKETS_MIN: usize = 32;
+/// How far ahead a split fetches the keys it has to read.
+const SPLIT_LOOKAHEAD: usize = 8;
+
+/// The expiring entries of a segment.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Deadlines {
+    volatile: u32,
+    /// No deadline is earlier; `u64::MAX` if there is none. A lower bound: removals leave it.
+    earliest_ms: u64,
+}
+
+impl Deadlines {
+    const NONE: Self = Self { volatile: 0, earliest_ms: u64::MAX };
+
+    #[inline]
+    pub(crate) fn add(&mut self, expiry_ms: Option<u64>) {
+        if let Some(expiry_ms) = expiry_ms {
+            self.volatile += 1;
+            self.earliest_ms = self.earliest_ms.min(expiry_ms);
+        }
+    }
+
+    #[inline]
+    pub(crate) fn subtract(&mut self, was_volatile: bool) {
+        self.volatile -= u32::from(was_volatile);
+        if self.volatile == 0 {
+            self.earliest_ms = u64::MAX;
+        }
+    }
+
+    #[inline]
+    pub(crate) fn replace(&mut self, was_volatile: bool, expiry_ms: Option<u64>) {
+        self.subtract(was_volatile);
+        self.add(expiry_ms);
+    }
+
+    fn merge(&mut self, other: Self) {
+        self.volatile += other.volatile;
+        self.earliest_ms = self.earliest_ms.min(other.earliest_ms);
+    }
+}
+
+#[derive(Debug)]
+pub(crate) struct Segment {
+    pub(crate) entries: HashTable<Entry>,
+    pub(crate) deadlines: Deadlines,
+    prefix: u32,
+    depth: u8,
+}
+
+impl Segment {
+    pub(crate) const fn new(prefix: u32, depth: u8) -> Self {
+        Self { entries: HashTable::new(), deadlines: Deadlines::NONE, prefix, depth }
+    }
+
+    pub(crate) fn prefix(&self) -> usize {
+        self.prefix as usize
+    }
+
+    pub(crate) fn depth(&self) -> u8 {
+        self.depth
+    }
+
+    /// Bytes allocated for buckets.
+    pub(crate) fn memory(&self) -> usize {
+        self.entries.allocation_size()
+    }
+
+    #[inline]
+    pub(crate) fn find(&self, hash: KeyHash, key: &[u8]) -> Option<&Entry> {
+        let tag = hash.tag();
+        self.entries.find(hash.bucket(), |entry| entry.matches(tag, key))
+    }
+
+    #[inline]
+    pub(crate) fn prefetch(&self, hash: KeyHash) {
+        let tag = hash.tag();
+        self.entries.iter_hash(hash.bucket()).filter(|entry| entry.tag() == tag).for_each(Entry::prefetch);
+    }
+
+    /// Whether one more entry would rehash the table.
+    #[inline]
+    pub(crate) fn is_full(&self) -> bool {
+        self.entries.len() == self.entries.capacity()
+    }
+
+    /// Whether a full segment can make room without a split.
+    pub(crate) fn can_grow(&self) -> bool {
+        self.entries.num_buckets() < BUCKETS_MAX || self.entries.len() < SPARSE_MAX
+    }
+
+    /// Makes room for an entry in a full segment: the next size up, or the same size without its tombstones.
+    pub(crate) fn grow(&mut self) {
+        let len = self.entries.len();
+        let room = if len < self.entries.num_buckets() / 2 { len + len / 4 } else { len };
+        let old = mem::replace(&mut self.entries, HashTable::with_capacity(room + 1));
+        self.take_in(old);
+    }
+
+    /// Whether the segment and its buddy should be one.
+    pub(crate) fn fits_with(&self, buddy: &Self) -> bool {
+        self.depth == buddy.depth && self.entries.len() + buddy.entries.len() <= MERGED_MAX
+    }
+
+    /// Whether it is worth asking the buddy.
+    #[inline]
+    pub(crate) fn is_sparse(&self) -> bool {
+        self.entries.len() <= MERGED_MAX / 2
+    }
+
+    /// Gives back buckets that a shrunken segment does not need.
+    #[inline]
+    pub(crate) fn shrink(&mut self) {
+        let len = self.entries.len();
+        if len == 0 {
+            self.entries = HashTable::new();
+        } else if self.entries.num_buckets() >= SHRINK_BUCKETS_MIN && len < self.entries.num_buckets() / 8 {
+            self.entries.shrink_to(len * 2, Entry::bucket_hash);
+        }
+    }
+
+    /// Moves the entries whose next bit is 1 into a new segment, and goes one bit deeper.
+    pub(crate) fn split(&mut self, hasher: &KeyHasher) -> Self {
+        self.depth += 1;
+        self.prefix <<= 1;
+        let mut high = Self::new(self.prefix | 1, self.depth);
+        let (zeros, ones) = self.partition(hasher);
+        self.deadlines = Deadlines::NONE;
+        self.fill(zeros);
+        high.fill(ones);
+        high
+    }
+
+    /// Takes in the entries of the buddy, and goes one bit up.
+    pub(crate) fn merge(&mut self, buddy: Self) {
+        self.depth -= 1;
+        self.prefix >>= 1;
+        self.deadlines.merge(buddy.deadlines);
+        let room = self.entries.len() + buddy.entries.len();
+        let own = mem::replace(&mut self.entries, HashTable::with_capacity(room));
+        self.take_in(own);
+        self.take_in(buddy.entries);
+    }
+
+    /// The entries by the last bit of the prefix at the present depth.
+    fn partition(&mut self, hasher: &KeyHasher) -> (Vec<Entry>, Vec<Entry>) {
+        let entries: Vec<Entry> = mem::take(&mut self.entries).into_iter().collect();
+        let high: Vec<bool> = (0..entries.len())
+            .map(|i| {
+                if let Some(ahead) = entries.get(i + SPLIT_LOOKAHEAD) {
+                    ahead.prefetch();
+                }
+                hasher.hash(entries[i].key()).prefix(self.depth) & 1 == 1
+            })
+            .collect();
+        let (mut zeros, mut ones) = (Vec::with_capacity(LEN_MAX), Vec::with_capacity(LEN_MAX));
+        for (entry, high) in entries.into_iter().zip(high) {
+            if high { ones.push(entry) } else { zeros.push(entry) }
+        }
+        (zeros, ones)
+    }
+
+    fn fill(&mut self, entries: Vec<Entry>) {
+        self.entries = HashTable::with_capacity(entries.len());
+        for entry in entries {
+            self.deadlines.add(entry.expiry());
+            self.entries.insert_unique(entry.bucket_hash(), entry, Entry::bucket_hash);
+        }
+    }
+
+    fn take_in(&mut self, entries: HashTable<Entry>) {
+        for entry in entries {
+            self.entries.insert_unique(entry.bucket_hash(), entry, Entry::bucket_hash);
+        }
+    }
+}
+
+#[cfg(test)]
+impl Segment {
+    pub(crate) fn assert_invariants(&self, hasher: &KeyHasher) {
+        assert!(self.entries.num_buckets() <= BUCKETS_MAX);
+        for entry in &self.entries {
+            let hash = hasher.hash(entry.key());
+            assert_eq!(hash.prefix(self.depth), self.prefix());
+            assert_eq!(hash.tag(), entry.tag());
+            assert!(entry.expiry().is_none_or(|at| at >= self.deadlines.earliest_ms));
+        }
+        let volatile = self.entries.iter().filter(|entry| entry.is_volatile()).count();
+        assert_eq!(volatile, self.deadlines.volatile as usize);
+    }
+}

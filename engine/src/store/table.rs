@@ -1,0 +1,238 @@
+//! The table of one database: extendible hashing over bounded swiss tables.
+//!
+//! ```text
+//!  directory, indexed by the top `depth` bits of the hash        segments
+//!  ┌────┬────┬────┬────┬────┬────┬────┬────┐      a segment of depth d stands in
+//!  │ 000│ 001│ 010│ 011│ 100│ 101│ 110│ 111│      2^(depth - d) neighbouring places
+//!  └─┬──┴─┬──┴─┬──┴─┬──┴─┬──┴─┬──┴─┬──┴─┬──┘
+//!    └──┬─┘    │    │    └────┴─┬──┴────┘
+//!      00     010  011          1
+//! ```
+//!
+//! A full segment of the largest size splits by the next bit; buddies that empty out merge again, and the
+//! directory halves when no segment needs its last bit. One operation rehashes one segment at the most; besides
+//! that it copies the directory, 4 bytes to a segment, whenever the number of segments has doubled.
+//!
+//! Invariants:
+//! - `directory` is empty (nothing was ever inserted) or has `1 << depth` places;
+//! - `at_depth[d]` counts the segments of depth `d`; `at_depth[depth]` is not 0 unless `depth` is 0.
+//!
+//! Source: Fagin, Nievergelt, Pippenger, Strong, "Extendible hashing", TODS 1979.
+
+use hashbrown::HashTable;
+
+use super::entry::Entry;
+use super::hash::{KeyHash, KeyHasher};
+use super::segment::Segment;
+use super::slab::Slab;
+
+/// Deepest level: 2^28 segments hold over 200 billion entries, and a SCAN cursor stays below 2^44.
+pub(crate) const DEPTH_MAX: u8 = 28;
+
+#[derive(Debug)]
+pub(crate) struct Table {
+    hasher: KeyHasher,
+    directory: Vec<u32>,
+    segments: Slab,
+    at_depth: [u32; DEPTH_MAX as usize + 1],
+    depth: u8,
+    /// Bytes allocated for the segments' buckets.
+    buckets_memory: usize,
+}
+
+impl Table {
+    pub(crate) fn new(hasher: KeyHasher) -> Self {
+        Self {
+            hasher,
+            directory: Vec::new(),
+            segments: Slab::default(),
+            at_depth: [0; DEPTH_MAX as usize + 1],
+            depth: 0,
+            buckets_memory: 0,
+        }
+    }
+
+    /// An empty table under the same hash.
+    pub(crate) fn new_empty(&self) -> Self {
+        Self::new(self.hasher.clone())
+    }
+
+    #[inline]
+    pub(crate) fn hash(&self, key: &[u8]) -> KeyHash {
+        self.hasher.hash(key)
+    }
+
+    /// Bytes allocated, entries' blocks excluded.
+    pub(crate) fn memory(&self) -> usize {
+        self.buckets_memory + self.directory.capacity() * size_of::<u32>() + self.segments.memory()
+    }
+
+    /// The segment of a hash; `None` while there is none at all.
+    #[inline]
+    pub(crate) fn segment(&self, hash: KeyHash) -> Option<&Segment> {
+        let &id = self.directory.get(hash.prefix(self.depth))?;
+        Some(self.segments.at(id))
+    }
+
+    #[inline]
+    pub(crate) fn segment_mut(&mut self, hash: KeyHash) -> Option<&mut Segment> {
+        let &id = self.directory.get(hash.prefix(self.depth))?;
+        Some(self.segments.at_mut(id))
+    }
+
+    /// The segment in a place of the directory.
+    pub(crate) fn segment_at(&self, place: usize) -> Option<&Segment> {
+        self.directory.get(place).map(|&id| self.segments.at(id))
+    }
+
+    /// Every segment once, in the order of prefixes.
+    pub(crate) fn segments(&self) -> impl Iterator<Item = &Segment> {
+        let mut place = 0;
+        std::iter::from_fn(move || {
+            let segment = self.segment_at(place)?;
+            place += 1 << (self.depth - segment.depth());
+            Some(segment)
+        })
+    }
+
+    /// The segment of a hash, with room for one more entry.
+    #[inline]
+    pub(crate) fn segment_with_room(&mut self, hash: KeyHash) -> &mut Segment {
+        let id = match self.directory.get(hash.prefix(self.depth)) {
+            Some(&id) if !self.segments.at(id).is_full() => id,
+            _ => self.make_room(hash),
+        };
+        self.segments.at_mut(id)
+    }
+
+    /// Removes an entry, and gives back what the table no longer needs.
+    pub(crate) fn remove(&mut self, hash: KeyHash, key: &[u8]) -> Option<Entry> {
+        let tag = hash.tag();
+        let segment = self.segment_mut(hash)?;
+        let found = segment.entries.find_entry(hash.bucket(), |entry| entry.matches(tag, key)).ok()?;
+        let (entry, _) = found.remove();
+        segment.deadlines.subtract(entry.is_volatile());
+        if segment.is_sparse() {
+            self.contract(hash);
+        }
+        Some(entry)
+    }
+
+    /// Takes the entries of one segment after another out of a table that is being given up.
+    pub(crate) fn take_segment(&mut self) -> Option<HashTable<Entry>> {
+        self.segments.pop().map(|segment| segment.entries)
+    }
+
+    #[cold]
+    fn make_room(&mut self, hash: KeyHash) -> u32 {
+        if self.directory.is_empty() {
+            self.directory.push(self.segments.insert(Segment::new(0, 0)));
+            self.at_depth[0] = 1;
+        }
+        loop {
+            let id = self.directory[hash.prefix(self.depth)];
+            let segment = self.segments.at_mut(id);
+            if !segment.is_full() {
+                return id;
+            }
+            if segment.can_grow() || segment.depth() == DEPTH_MAX {
+                self.buckets_memory -= segment.memory();
+                segment.grow();
+                self.buckets_memory += segment.memory();
+            } else {
+                self.split(id);
+            }
+        }
+    }
+
+    fn split(&mut self, id: u32) {
+        let segment = self.segments.at_mut(id);
+        self.buckets_memory -= segment.memory();
+        let high = segment.split(&self.hasher);
+        self.buckets_memory += segment.memory() + high.memory();
+        let (depth, prefix) = (high.depth(), high.prefix());
+        self.at_depth[usize::from(depth) - 1] -= 1;
+        self.at_depth[usize::from(depth)] += 2;
+        let high = self.segments.insert(high);
+        if depth > self.depth {
+            self.double_directory();
+        }
+        self.point(prefix, depth, high);
+    }
+
+    fn double_directory(&mut self) {
+        self.depth += 1;
+        let mut doubled = Vec::with_capacity(self.directory.len() * 2);
+        doubled.extend(self.directory.iter().flat_map(|&id| [id, id]));
+        self.directory = doubled;
+    }
+
+    /// Lets every place that begins with a prefix of `depth` bits point to a segment.
+    fn point(&mut self, prefix: usize, depth: u8, id: u32) {
+        let shift = self.depth - depth;
+        self.directory[prefix << shift..(prefix + 1) << shift].fill(id);
+    }
+
+    #[cold]
+    fn contract(&mut self, hash: KeyHash) {
+        while self.merge_with_buddy(hash) {}
+        let id = self.directory[hash.prefix(self.depth)];
+        let segment = self.segments.at_mut(id);
+        self.buckets_memory -= segment.memory();
+        segment.shrink();
+        self.buckets_memory += segment.memory();
+    }
+
+    fn merge_with_buddy(&mut self, hash: KeyHash) -> bool {
+        let id = self.directory[hash.prefix(self.depth)];
+        let segment = self.segments.at(id);
+        let depth = segment.depth();
+        if depth == 0 {
+            return false;
+        }
+        let buddy_id = self.directory[(segment.prefix() ^ 1) << (self.depth - depth)];
+        if !segment.fits_with(self.segments.at(buddy_id)) {
+            return false;
+        }
+        let buddy = self.segments.remove(buddy_id);
+        let segment = self.segments.at_mut(id);
+        self.buckets_memory -= segment.memory() + buddy.memory();
+        segment.merge(buddy);
+        self.buckets_memory += segment.memory();
+        let prefix = segment.prefix();
+        self.at_depth[usize::from(depth)] -= 2;
+        self.at_depth[usize::from(depth) - 1] += 1;
+        self.point(prefix, depth - 1, id);
+        self.halve_directory();
+        true
+    }
+
+    fn halve_directory(&mut self) {
+        while self.depth > 0 && self.at_depth[usize::from(self.depth)] == 0 {
+            self.depth -= 1;
+            self.directory = self.directory.iter().copied().step_by(2).collect();
+        }
+    }
+}
+
+#[cfg(test)]
+impl Table {
+    /// Checks what the module promises of the table's structure.
+    pub(crate) fn assert_invariants(&self) {
+        let mut at_depth = [0; DEPTH_MAX as usize + 1];
+        let mut buckets_memory = 0;
+        for segment in self.segments() {
+            at_depth[usize::from(segment.depth())] += 1;
+            buckets_memory += segment.memory();
+            segment.assert_invariants(&self.hasher);
+            let places = segment.prefix() << (self.depth - segment.depth());
+            let id = self.directory[places];
+            let end = places + (1 << (self.depth - segment.depth()));
+            assert!(self.directory[places..end].iter().all(|&other| other == id));
+        }
+        assert_eq!(at_depth, self.at_depth);
+        assert_eq!(buckets_memory, self.buckets_memory);
+        assert!(self.directory.is_empty() || self.directory.len() == 1 << self.depth);
+        assert!(self.depth == 0 || self.at_depth[usize::from(self.depth)] > 0);
+    }
+}

@@ -1,0 +1,308 @@
+//! Random operations on a database and on a map must leave the same keys, values and books.
+
+use std::collections::HashMap;
+
+use proptest::collection::vec;
+use proptest::prelude::*;
+
+use crate::store::{Db, Entry, Expiry, Keyspace, Value, parse_canonical};
+
+#[derive(Clone, Debug)]
+enum Op {
+    Set(Vec<u8>, Vec<u8>, Expiry),
+    SetInt(Vec<u8>, i64),
+    Extend(Vec<u8>, usize, u8),
+    Expire(Vec<u8>, Option<u64>),
+    Remove(Vec<u8>),
+    Rename(Vec<u8>, Vec<u8>),
+    Copy(Vec<u8>, Vec<u8>),
+    Clear,
+}
+
+#[derive(Clone, Debug, PartialEq)]
+struct Model {
+    value: Vec<u8>,
+    encoding: &'static str,
+    expiry: Option<u64>,
+}
+
+fn encoding_of(value: &[u8]) -> &'static str {
+    match value.len() {
+        _ if parse_canonical(value).is_some() => "int",
+        0..=44 => "embstr",
+        _ => "raw",
+    }
+}
+
+/// Few keys, so that operations meet; among them the empty one and ones around where lengths turn wide.
+fn key() -> impl Strategy<Value = Vec<u8>> {
+    prop_oneof![
+        16 => (0u8..24).prop_map(|i| vec![b'k', i, 0xff, 0][..usize::from(i % 5).min(4)].to_vec()),
+        8 => (0u32..40).prop_map(|i| format!("key:{i:012}").into_bytes()),
+        2 => prop::sample::select(vec![255, 256, 65_535, 65_536, 70_000]).prop_map(|len| vec![b'w'; len]),
+    ]
+}
+
+fn length() -> impl Strategy<Value = usize> {
+    prop_oneof![
+        6 => 0usize..140,
+        2 => 8100usize..8300,
+        2 => prop::sample::select(vec![44, 45, 8191, 8192, 8193, 16_384, 65_535, 65_536, 100_000]),
+    ]
+}
+
+fn value() -> impl Strategy<Value = Vec<u8>> {
+    prop_oneof![
+        2 => any::<i64>().prop_map(|number| number.to_string().into_bytes()),
+        1 => (-20i64..20).prop_map(|number| number.to_string().into_bytes()),
+        1 => vec(any::<u8>(), 0..100),
+        4 => (length(), any::<u8>()).prop_map(|(len, byte)| vec![byte; len]),
+    ]
+}
+
+fn expiry() -> impl Strategy<Value = Option<u64>> {
+    prop_oneof![Just(None), (0u64..1000).prop_map(Some)]
+}
+
+fn set_expiry() -> impl Strategy<Value = Expiry> {
+    prop_oneof![2 => Just(Expiry::Keep), 1 => Just(Expiry::None), 1 => (0u64..1000).prop_map(Expiry::At)]
+}
+
+fn op() -> impl Strategy<Value = Op> {
+    prop_oneof![
+        8 => (key(), value(), set_expiry()).prop_map(|(k, v, e)| Op::Set(k, v, e)),
+        2 => (key(), any::<i64>()).prop_map(|(k, n)| Op::SetInt(k, n)),
+        4 => (key(), length(), any::<u8>()).prop_map(|(k, len, byte)| Op::Extend(k, len, byte)),
+        3 => (key(), expiry()).prop_map(|(k, e)| Op::Expire(k, e)),
+        3 => key().prop_map(Op::Remove),
+        2 => (key(), key()).prop_map(|(a, b)| Op::Rename(a, b)),
+        2 => (key(), key()).prop_map(|(a, b)| Op::Copy(a, b)),
+        1 => Just(Op::Clear),
+    ]
+}
+
+fn run(db: &mut Db, op: &Op) {
+    match op {
+        Op::Set(key, value, expiry) => {
+            let existed = db.find(key).is_some();
+            assert_eq!(db.set_string(key, value, *expiry).replaced, existed);
+        }
+        Op::SetInt(key, number) => db.set_int(key, *number),
+        Op::Extend(key, len, byte) => {
+            let old_len = db.find(key).map_or(0, |entry| bytes_of(entry).len());
+            let bytes = db.string_mut(key, *len).expect("all values are strings");
+            assert_eq!(bytes.len(), old_len.max(*len));
+            assert!(bytes[old_len..].iter().all(|&b| b == 0));
+            if let Some(last) = bytes.last_mut() {
+                *last = *byte;
+            }
+        }
+        Op::Expire(key, at) => {
+            let existed = db.find(key).is_some();
+            assert_eq!(db.set_expiry(key, *at), existed);
+        }
+        Op::Remove(key) => {
+            let removed = db.remove(key);
+            assert!(removed.is_none_or(|entry| entry.key() == key));
+        }
+        Op::Rename(from, to) => {
+            if let Some(entry) = db.remove(from) {
+                db.insert(entry.with_key(to));
+            }
+        }
+        Op::Copy(from, to) => {
+            if let Some(copy) = db.find(from).map(|entry| entry.clone().with_key(to)) {
+                db.insert(copy);
+            }
+        }
+        Op::Clear => {
+            db.clear();
+            while db.free_step(7) {}
+        }
+    }
+}
+
+fn run_model(map: &mut HashMap<Vec<u8>, Model>, op: &Op) {
+    match op {
+        Op::Set(key, value, expiry) => {
+            let expiry = match *expiry {
+                Expiry::Keep => map.get(key).and_then(|model| model.expiry),
+                Expiry::None => None,
+                Expiry::At(at) => Some(at),
+            };
+            map.insert(key.clone(), Model { value: value.clone(), encoding: encoding_of(value), expiry });
+        }
+        Op::SetInt(key, number) => {
+            let expiry = map.get(key).and_then(|model| model.expiry);
+            let value = number.to_string().into_bytes();
+            map.insert(key.clone(), Model { value, encoding: "int", expiry });
+        }
+        Op::Extend(key, len, byte) => {
+            let model =
+                map.entry(key.clone()).or_insert(Model { value: vec![], encoding: "raw", expiry: None });
+            model.encoding = "raw";
+            let len = model.value.len().max(*len);
+            model.value.resize(len, 0);
+            if let Some(last) = model.value.last_mut() {
+                *last = *byte;
+            }
+        }
+        Op::Expire(key, at) => {
+            if let Some(model) = map.get_mut(key) {
+                model.expiry = *at;
+            }
+        }
+        Op::Remove(key) => drop(map.remove(key)),
+        Op::Rename(from, to) => {
+            if let Some(model) = map.remove(from) {
+                map.insert(to.clone(), model);
+            }
+        }
+        Op::Copy(from, to) => {
+            if let Some(model) = map.get(from).cloned() {
+                map.insert(to.clone(), model);
+            }
+        }
+        Op::Clear => map.clear(),
+    }
+}
+
+fn bytes_of(entry: &Entry) -> Vec<u8> {
+    match entry.value() {
+        Value::Int(number) => number.to_string().into_bytes(),
+        Value::Bytes(bytes) => bytes.to_vec(),
+        Value::Object(_) => panic!("all values are strings"),
+    }
+}
+
+fn model_of(entry: &Entry) -> Model {
+    Model { value: bytes_of(entry), encoding: entry.encoding(), expiry: entry.expiry() }
+}
+
+proptest! {
+    #[test]
+    fn a_database_is_a_map(ops in vec(op(), 1..120)) {
+        let mut keyspace = Keyspace::new(1, 42);
+        let db = keyspace.db_mut(0);
+        let mut map = HashMap::new();
+        for op in &ops {
+            run(db, op);
+            run_model(&mut map, op);
+            db.assert_invariants();
+            prop_assert_eq!(db.len(), map.len());
+        }
+        for (key, model) in &map {
+            prop_assert_eq!(&model_of(db.find(key).expect("the model has it")), model);
+        }
+        for entry in db.iter() {
+            prop_assert_eq!(&model_of(entry), &map[entry.key()]);
+        }
+    }
+}
+
+#[test]
+fn a_table_grows_and_shrinks_with_its_keys() {
+    let mut keyspace = Keyspace::new(1, 7);
+    let db = keyspace.db_mut(0);
+    assert_eq!(db.memory(), 0);
+    let key = |i: u32| format!("key:{i}").into_bytes();
+    for i in 0..60_000 {
+        let expiry = if i % 3 == 0 { Expiry::At(u64::from(i)) } else { Expiry::None };
+        db.set_string(&key(i), b"value", expiry);
+        if i % 5000 == 0 {
+            db.assert_invariants();
+        }
+    }
+    db.assert_invariants();
+    let full = db.memory();
+    for i in 0..60_000 {
+        assert_eq!(db.find(&key(i)).and_then(Entry::expiry), (i % 3 == 0).then_some(u64::from(i)), "{i}");
+    }
+    for i in 0..60_000 {
+        assert!(db.remove(&key(i)).is_some(), "{i}");
+        if i % 5000 == 0 {
+            db.assert_invariants();
+        }
+    }
+    db.assert_invariants();
+    assert_eq!((db.len(), db.volatile_len()), (0, 0));
+    assert!(db.memory() < full / 20, "{} of {full}", db.memory());
+}
+
+#[test]
+fn churn_at_a_constant_size_does_not_grow_the_table() {
+    let mut keyspace = Keyspace::new(1, 7);
+    let db = keyspace.db_mut(0);
+    let key = |i: u32| format!("key:{i}").into_bytes();
+    (0..20_000).for_each(|i| drop(db.insert(Entry::integer(&key(i), 0, None))));
+    let settled = db.memory();
+    for i in 20_000..200_000 {
+        db.remove(&key(i - 20_000)).expect("inserted before");
+        db.insert(Entry::integer(&key(i), 0, None));
+    }
+    db.assert_invariants();
+    assert!(db.memory() < settled * 3 / 2, "{settled} became {}", db.memory());
+}
+
+#[test]
+fn a_key_lives_through_the_millisecond_of_its_deadline() {
+    let mut keyspace = Keyspace::new(1, 7);
+    let db = keyspace.db_mut(0);
+    db.set_string(b"key", b"value", Expiry::At(1000));
+    assert!(db.find_live(b"key", 1000).live().is_some());
+    assert!(matches!(db.find_live(b"key", 1001), crate::store::Lookup::Expired));
+    assert!(matches!(db.find_live_mut(b"key", 1001), crate::store::Lookup::Expired));
+    assert!(matches!(db.find_live(b"other", 1001), crate::store::Lookup::Missing));
+}
+
+#[test]
+fn sixteen_and_sixty_four_bytes_cost_96_with_and_without_an_expiry() {
+    for expiry in [None, Some(1)] {
+        assert_eq!(Entry::bytes(&[b'k'; 16], &[b'v'; 64], expiry).memory(), 96);
+    }
+}
+
+#[test]
+fn an_overwrite_of_like_size_keeps_the_block() {
+    let mut keyspace = Keyspace::new(1, 7);
+    let db = keyspace.db_mut(0);
+    let at = |db: &Db| db.find(b"key").map(|entry| entry.key().as_ptr());
+    db.set_string(b"key", &[1; 4096], Expiry::None);
+    let before = at(db);
+    db.set_string(b"key", &[2; 4090], Expiry::None);
+    assert_eq!(at(db), before);
+    assert!(matches!(db.find(b"key").map(Entry::value), Some(Value::Bytes(bytes)) if bytes == [2; 4090]));
+}
+
+#[test]
+fn entries_keep_their_access_clock() {
+    let mut keyspace = Keyspace::new(2, 7);
+    keyspace.set_access_at_birth(77);
+    let db = keyspace.db_mut(1);
+    assert_eq!(db.set_string(b"key", b"value", Expiry::None).entry.access(), 77);
+    db.find(b"key").expect("just set").set_access(0x00ab_cdef);
+    db.set_string(b"key", &[3; 300], Expiry::At(9));
+    db.set_int(b"key", 5);
+    db.set_expiry(b"key", None);
+    let entry = db.remove(b"key").expect("still there").with_key(b"other").clone();
+    assert_eq!(entry.access(), 0x00ab_cdef);
+    keyspace.swapdb(0, 1);
+    assert_eq!(keyspace.db_mut(0).insert(entry).map(|old| old.access()), None);
+    assert_eq!(keyspace.db(0).find(b"other").map(Entry::access), Some(0x00ab_cdef));
+}
+
+#[test]
+fn a_cleared_database_is_freed_in_slices() {
+    let mut keyspace = Keyspace::new(1, 7);
+    let db = keyspace.db_mut(0);
+    for i in 0..5000u32 {
+        db.set_string(&i.to_be_bytes(), &[0; 10], Expiry::None);
+    }
+    db.set_string(b"large", &vec![0; 1 << 20], Expiry::None);
+    db.clear();
+    assert!(db.is_empty() && db.memory() == 0);
+    db.set_string(b"new", b"value", Expiry::None);
+    let steps = (1..1000).find(|_| !keyspace.free_step(100)).expect("it ends");
+    assert!((50..60).contains(&steps), "{steps}");
+    assert_eq!(keyspace.len(), 1);
+}

@@ -1,0 +1,3 @@
+//! The store as a whole, against plain models.
+
+mod db;
