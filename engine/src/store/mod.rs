@@ -9,6 +9,7 @@
 //! | `entry` | key and value in one block |
 //! | `object` | types of value, and values with a heap of their own |
 //! | `graveyard` | freeing in slices |
+//! | `glob` | Redis's patterns |
 //! | `hash`, `size_class`, `integer` | the key's hash, jemalloc's size classes, canonical numbers |
 //!
 //! Single-threaded and sans-IO: no lock, no atomic, no clock (times are arguments, Unix milliseconds), and the
@@ -17,6 +18,7 @@
 mod db;
 mod entry;
 mod entry_mut;
+mod glob;
 mod graveyard;
 mod hash;
 mod integer;
@@ -30,6 +32,7 @@ mod table;
 pub use db::{Db, Expiry, Lookup, Written};
 pub use entry::{ACCESS_MAX, Entry, Value};
 pub use entry_mut::{EntryMut, ObjectMut};
+pub use glob::{Case, glob_matches};
 pub use integer::parse_canonical;
 pub use keyspace::Keyspace;
 pub use object::{Object, Type};
