@@ -1,4 +1,15 @@
-//! The Bobbin server.
+//! The Bobbin server, without its `main`: see ARCHITECTURE.md beside this crate's manifest.
 
+pub mod collections;
+pub mod command;
 pub mod config;
+pub mod conn;
+pub mod core;
+pub mod errand;
+pub mod error;
+pub mod ids;
+pub mod limits;
+pub mod mesh;
+pub mod observe;
 pub mod store;
+pub mod txn;

@@ -113,6 +113,11 @@ impl Parser {
         }
     }
 
+    /// Forgets a half-read command: the caller will give its first byte again.
+    pub fn reset(&mut self) {
+        self.half_read = None;
+    }
+
     /// The bytes the spans of the last [`Step::Inline`] point into.
     pub fn inline_args(&self) -> &[u8] {
         &self.inline_args

@@ -1,0 +1,136 @@
+//! What a handler of a keyed command is given: one shard's keys, and nothing else.
+
+use super::Command;
+use crate::core::{Env, ShardRest};
+use crate::mesh::SessionBits;
+use crate::store::{Db, Entry, EntryMut, Keyspace, Lookup};
+
+/// A change as keyspace notifications name it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Event {
+    pub class: EventClass,
+    pub name: &'static str,
+}
+
+/// Classes of `notify-keyspace-events`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum EventClass {
+    Generic,
+    String,
+    Expired,
+    Evicted,
+}
+
+impl Event {
+    pub const fn generic(name: &'static str) -> Self {
+        Self { class: EventClass::Generic, name }
+    }
+
+    pub const fn string(name: &'static str) -> Self {
+        Self { class: EventClass::String, name }
+    }
+}
+
+/// The context of one keyed command. Handlers read and write through it; they cannot suspend.
+#[derive(Debug)]
+pub struct Cx<'a> {
+    pub command: &'static Command,
+    pub keyspace: &'a mut Keyspace,
+    pub rest: &'a mut ShardRest,
+    pub env: &'a Env,
+    /// The database selected.
+    pub db: usize,
+    pub session: SessionBits,
+}
+
+impl Cx<'_> {
+    #[inline]
+    pub fn now_ms(&self) -> u64 {
+        self.env.now.unix_ms()
+    }
+
+    /// The database selected, without regard to expiry: for keys that this context has just looked at.
+    #[inline]
+    pub fn db(&mut self) -> &mut Db {
+        self.keyspace.db_mut(self.db)
+    }
+
+    /// Looks a key up to read it: counts a hit or a miss and touches the entry. An expired key is not found, and
+    /// is removed once the command has run.
+    #[inline]
+    pub fn find(&mut self, key: &[u8]) -> Option<&Entry> {
+        let now_ms = self.now_ms();
+        match self.keyspace.db(self.db).find_live(key, now_ms) {
+            Lookup::Live(entry) => {
+                self.rest.stats.hits += 1;
+                self.rest.touch(entry, self.env, self.session);
+                Some(entry)
+            }
+            Lookup::Missing => {
+                self.rest.stats.misses += 1;
+                None
+            }
+            Lookup::Expired => {
+                self.rest.stats.misses += 1;
+                self.rest.note_expired(self.db, key);
+                None
+            }
+        }
+    }
+
+    /// Looks a key up without a trace: no hit, no miss, no touch (OBJECT, TTL's kin, DEBUG).
+    pub fn peek(&mut self, key: &[u8]) -> Option<&Entry> {
+        let now_ms = self.now_ms();
+        match self.keyspace.db(self.db).find_live(key, now_ms) {
+            Lookup::Live(entry) => Some(entry),
+            Lookup::Missing => None,
+            Lookup::Expired => {
+                self.rest.note_expired(self.db, key);
+                None
+            }
+        }
+    }
+
+    /// Looks a key up to change it. An expired key is removed first.
+    #[inline]
+    pub fn find_mut(&mut self, key: &[u8]) -> Option<EntryMut<'_>> {
+        self.expire_if_due(key);
+        let entry = self.keyspace.db_mut(self.db).find_mut(key)?;
+        self.rest.touch(&entry, self.env, self.session);
+        Some(entry)
+    }
+
+    /// Removes a key whose time is over. Every write begins with this or with [`Self::find_mut`].
+    #[inline]
+    pub fn expire_if_due(&mut self, key: &[u8]) {
+        self.expire_if_due_in(self.db, key);
+    }
+
+    /// The same in another database (MOVE, COPY).
+    pub fn expire_if_due_in(&mut self, db: usize, key: &[u8]) {
+        let now_ms = self.now_ms();
+        let db = self.keyspace.db_mut(db);
+        if db.volatile_len() > 0 && matches!(db.find_live(key, now_ms), Lookup::Expired) {
+            self.rest.expire(db, key);
+        }
+    }
+
+    /// Removes a key; what is large is freed later. Returns whether it was there.
+    pub fn remove(&mut self, key: &[u8]) -> bool {
+        self.expire_if_due(key);
+        let db = self.db();
+        match db.remove(key) {
+            Some(entry) => {
+                db.bury(entry);
+                true
+            }
+            None => false,
+        }
+    }
+
+    /// Notes that a key has changed. Every handler that changes one says so, once per key and event.
+    #[inline]
+    pub fn changed(&mut self, key: &[u8], event: Event) {
+        self.rest.changed(self.db, key, event);
+    }
+}

@@ -1,0 +1,18 @@
+//! Commands: a row in the table and a handler for each, one file per family.
+//!
+//! `spec` says what a row is, `table` joins all rows and finds them by name, `context` and `session` are what
+//! handlers are given. Adding a command is one row, one function, one test.
+
+pub mod args;
+pub mod connection;
+mod context;
+mod session;
+pub mod spec;
+pub mod string;
+mod table;
+
+pub use args::{Args, OwnedArgs};
+pub use context::{Cx, Event};
+pub use session::Session;
+pub use spec::{Command, ConnFn, Merge, Run, ShardFn, flag};
+pub use table::{TABLE, commands, find, find_sub, row, subcommands};

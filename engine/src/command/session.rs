@@ -1,0 +1,44 @@
+//! What a handler of a connection's own command is given: the connection, and the core around it.
+
+use std::sync::Arc;
+
+use bobbin_proto::Reply;
+
+use super::Command;
+use crate::conn::Conn;
+use crate::core::Core;
+use crate::errand::{Errand, Targets};
+
+/// The context of one command that runs on its connection's reactor.
+#[derive(Debug)]
+pub struct Session<'a> {
+    pub core: &'a mut Core,
+    pub conn: &'a mut Conn,
+    pub command: &'static Command,
+}
+
+impl<'a> Session<'a> {
+    pub fn new(core: &'a mut Core, conn: &'a mut Conn, command: &'static Command) -> Self {
+        Self { core, conn, command }
+    }
+
+    /// Writes the reply.
+    #[inline]
+    pub fn reply(&mut self, write: impl FnOnce(&mut Reply<'_>)) {
+        let version = self.conn.version();
+        self.conn.reply(|out| write(&mut Reply::new(out, version)));
+    }
+
+    pub fn ok(&mut self) {
+        self.reply(|reply| reply.ok());
+    }
+
+    /// Sends an errand out; its reply is this command's. The command's row must have [`flag::BARRIER`], so that the
+    /// errand starts after everything that the connection sent earlier.
+    ///
+    /// [`flag::BARRIER`]: super::flag::BARRIER
+    pub fn ask(&mut self, errand: impl Errand, targets: Targets) {
+        debug_assert!(self.command.has(super::flag::BARRIER), "{} asks others", self.command.name);
+        self.core.ask(self.conn, Arc::new(errand), targets);
+    }
+}

@@ -1,0 +1,472 @@
+//! What a row of the command table says, and what follows from it.
+//!
+//! Shapes and words are those of Redis's COMMAND INFO and COMMAND DOCS, so that the replies of both derive from
+//! the rows. Key positions follow Redis 7's key specifications; routing, intent locks, scopes and cluster
+//! redirection all read them through [`Command::keys_of`], so a wrong one shows at once.
+
+use bobbin_proto::Reply;
+
+use super::args::Args;
+use super::context::Cx;
+use super::session::Session;
+use crate::error::CommandError;
+use crate::ids::CommandId;
+
+/// Command flags. The first block is Redis's, in the order COMMAND INFO lists them.
+pub mod flag {
+    pub const WRITE: u32 = 1 << 0;
+    pub const READONLY: u32 = 1 << 1;
+    pub const DENYOOM: u32 = 1 << 2;
+    pub const MODULE: u32 = 1 << 3;
+    pub const ADMIN: u32 = 1 << 4;
+    pub const PUBSUB: u32 = 1 << 5;
+    pub const NOSCRIPT: u32 = 1 << 6;
+    pub const BLOCKING: u32 = 1 << 7;
+    pub const LOADING: u32 = 1 << 8;
+    pub const STALE: u32 = 1 << 9;
+    pub const SKIP_MONITOR: u32 = 1 << 10;
+    pub const SKIP_SLOWLOG: u32 = 1 << 11;
+    pub const ASKING: u32 = 1 << 12;
+    pub const FAST: u32 = 1 << 13;
+    pub const NO_AUTH: u32 = 1 << 14;
+    pub const MAY_REPLICATE: u32 = 1 << 15;
+    pub const NO_MANDATORY_KEYS: u32 = 1 << 16;
+    pub const NO_ASYNC_LOADING: u32 = 1 << 17;
+    pub const NO_MULTI: u32 = 1 << 18;
+    pub const ALLOW_BUSY: u32 = 1 << 19;
+    /// Keys are not where first, last and step say: COMMAND GETKEYS tells.
+    pub const MOVABLEKEYS: u32 = 1 << 20;
+    pub const PROTECTED: u32 = 1 << 21;
+
+    /// Ours: waits until all that the connection sent earlier has taken effect.
+    pub const BARRIER: u32 = 1 << 24;
+
+    /// Names in the order in which COMMAND INFO lists them.
+    pub const NAMES: &[(u32, &str)] = &[
+        (WRITE, "write"),
+        (READONLY, "readonly"),
+        (DENYOOM, "denyoom"),
+        (MODULE, "module"),
+        (ADMIN, "admin"),
+        (PUBSUB, "pubsub"),
+        (NOSCRIPT, "noscript"),
+        (BLOCKING, "blocking"),
+        (LOADING, "loading"),
+        (STALE, "stale"),
+        (SKIP_MONITOR, "skip_monitor"),
+        (SKIP_SLOWLOG, "skip_slowlog"),
+        (ASKING, "asking"),
+        (FAST, "fast"),
+        (NO_AUTH, "no_auth"),
+        (MAY_REPLICATE, "may_replicate"),
+        (NO_MANDATORY_KEYS, "no_mandatory_keys"),
+        (PROTECTED, "protected"),
+        (NO_ASYNC_LOADING, "no_async_loading"),
+        (NO_MULTI, "no_multi"),
+        (MOVABLEKEYS, "movablekeys"),
+        (ALLOW_BUSY, "allow_busy"),
+    ];
+}
+
+/// ACL categories that do not follow from flags; names and order are Redis's (ACL CAT).
+pub mod acl {
+    pub const KEYSPACE: u32 = 1 << 0;
+    pub const READ: u32 = 1 << 1;
+    pub const WRITE: u32 = 1 << 2;
+    pub const SET: u32 = 1 << 3;
+    pub const SORTEDSET: u32 = 1 << 4;
+    pub const LIST: u32 = 1 << 5;
+    pub const HASH: u32 = 1 << 6;
+    pub const STRING: u32 = 1 << 7;
+    pub const BITMAP: u32 = 1 << 8;
+    pub const HYPERLOGLOG: u32 = 1 << 9;
+    pub const GEO: u32 = 1 << 10;
+    pub const STREAM: u32 = 1 << 11;
+    pub const PUBSUB: u32 = 1 << 12;
+    pub const ADMIN: u32 = 1 << 13;
+    pub const FAST: u32 = 1 << 14;
+    pub const SLOW: u32 = 1 << 15;
+    pub const BLOCKING: u32 = 1 << 16;
+    pub const DANGEROUS: u32 = 1 << 17;
+    pub const CONNECTION: u32 = 1 << 18;
+    pub const TRANSACTION: u32 = 1 << 19;
+    pub const SCRIPTING: u32 = 1 << 20;
+
+    pub const NAMES: &[(u32, &str)] = &[
+        (KEYSPACE, "keyspace"),
+        (READ, "read"),
+        (WRITE, "write"),
+        (SET, "set"),
+        (SORTEDSET, "sortedset"),
+        (LIST, "list"),
+        (HASH, "hash"),
+        (STRING, "string"),
+        (BITMAP, "bitmap"),
+        (HYPERLOGLOG, "hyperloglog"),
+        (GEO, "geo"),
+        (STREAM, "stream"),
+        (PUBSUB, "pubsub"),
+        (ADMIN, "admin"),
+        (FAST, "fast"),
+        (SLOW, "slow"),
+        (BLOCKING, "blocking"),
+        (DANGEROUS, "dangerous"),
+        (CONNECTION, "connection"),
+        (TRANSACTION, "transaction"),
+        (SCRIPTING, "scripting"),
+    ];
+}
+
+/// What a command does with the keys of one key specification; names are Redis's.
+pub mod key_flag {
+    pub const RO: u16 = 1 << 0;
+    pub const RW: u16 = 1 << 1;
+    pub const OW: u16 = 1 << 2;
+    pub const RM: u16 = 1 << 3;
+    pub const ACCESS: u16 = 1 << 4;
+    pub const UPDATE: u16 = 1 << 5;
+    pub const INSERT: u16 = 1 << 6;
+    pub const DELETE: u16 = 1 << 7;
+    pub const NOT_KEY: u16 = 1 << 8;
+    pub const INCOMPLETE: u16 = 1 << 9;
+    pub const VARIABLE_FLAGS: u16 = 1 << 10;
+
+    pub const NAMES: &[(u16, &str)] = &[
+        (RO, "RO"),
+        (RW, "RW"),
+        (OW, "OW"),
+        (RM, "RM"),
+        (ACCESS, "access"),
+        (UPDATE, "update"),
+        (INSERT, "insert"),
+        (DELETE, "delete"),
+        (NOT_KEY, "not_key"),
+        (INCOMPLETE, "incomplete"),
+        (VARIABLE_FLAGS, "variable_flags"),
+    ];
+}
+
+/// The family a command is documented under; COMMAND DOCS's `group`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Group {
+    Bitmap,
+    Connection,
+    Generic,
+    Hyperloglog,
+    Server,
+    String,
+}
+
+impl Group {
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Bitmap => "bitmap",
+            Self::Connection => "connection",
+            Self::Generic => "generic",
+            Self::Hyperloglog => "hyperloglog",
+            Self::Server => "server",
+            Self::String => "string",
+        }
+    }
+
+    const fn acl(self) -> u32 {
+        match self {
+            Self::Bitmap => acl::BITMAP,
+            Self::Connection => acl::CONNECTION,
+            Self::Generic => acl::KEYSPACE,
+            Self::Hyperloglog => acl::HYPERLOGLOG,
+            Self::Server => 0,
+            Self::String => acl::STRING,
+        }
+    }
+}
+
+/// Where a key specification begins.
+#[derive(Clone, Copy, Debug)]
+pub enum Begin {
+    /// At this argument.
+    Index(u8),
+    /// Behind this word, looked for from `from` (negative: backwards from the end).
+    Keyword {
+        word: &'static str,
+        from: i8,
+    },
+    Unknown,
+}
+
+/// How many keys follow, and how far apart.
+#[derive(Clone, Copy, Debug)]
+pub enum Find {
+    /// `last` relative to the first key, or to the last argument when negative; `limit` n: only the first 1/n of the
+    /// remaining arguments (0 and 1: all of them).
+    Range {
+        last: i8,
+        step: u8,
+        limit: u8,
+    },
+    /// The argument at `at` says how many keys begin at `first`; all relative to the beginning.
+    Keynum {
+        at: u8,
+        first: u8,
+        step: u8,
+    },
+    Unknown,
+}
+
+#[derive(Clone, Copy, Debug)]
+pub struct KeySpec {
+    pub begin: Begin,
+    pub find: Find,
+    pub flags: u16,
+}
+
+impl KeySpec {
+    /// One key, at `index`.
+    pub const fn one(index: u8, flags: u16) -> Self {
+        Self::range(index, 0, 1, flags)
+    }
+
+    pub const fn range(index: u8, last: i8, step: u8, flags: u16) -> Self {
+        Self { begin: Begin::Index(index), find: Find::Range { last, step, limit: 0 }, flags }
+    }
+
+    /// A count at `index`, the keys behind it.
+    pub const fn counted(index: u8, flags: u16) -> Self {
+        Self { begin: Begin::Index(index), find: Find::Keynum { at: 0, first: 1, step: 1 }, flags }
+    }
+
+    pub const fn writes(&self) -> bool {
+        self.flags & key_flag::RO == 0
+    }
+
+    /// Calls `each` with the index of every key. Positions past the end are left out: the handler reports those.
+    fn visit(&self, args: Args<'_>, mut each: impl FnMut(usize)) {
+        let Some(begin) = self.begin_at(args) else { return };
+        match self.find {
+            Find::Range { last, step, limit } => {
+                let end = if last >= 0 {
+                    begin + last as usize
+                } else if limit > 1 {
+                    begin
+                        + ((args.len() - begin) / limit as usize).saturating_sub(last.unsigned_abs() as usize)
+                } else {
+                    args.len().saturating_sub(last.unsigned_abs() as usize)
+                };
+                (begin..=end.min(args.len() - 1)).step_by(step as usize).for_each(each);
+            }
+            Find::Keynum { at, first, step } => {
+                let Some(count) = args.get(begin + at as usize).and_then(parse_count) else { return };
+                let first = begin + first as usize;
+                (first..args.len()).step_by(step as usize).take(count).for_each(&mut each);
+            }
+            Find::Unknown => {}
+        }
+    }
+
+    fn begin_at(&self, args: Args<'_>) -> Option<usize> {
+        let begin = match self.begin {
+            Begin::Index(index) => index as usize,
+            Begin::Keyword { word, from } if from >= 0 => {
+                (from as usize..args.len()).find(|&i| args.is(i, word))? + 1
+            }
+            Begin::Keyword { word, from } => {
+                (1..=args.len().checked_sub(from.unsigned_abs() as usize)?)
+                    .rev()
+                    .find(|&i| args.is(i, word))?
+                    + 1
+            }
+            Begin::Unknown => return None,
+        };
+        (begin < args.len()).then_some(begin)
+    }
+}
+
+fn parse_count(arg: &[u8]) -> Option<usize> {
+    std::str::from_utf8(arg).ok()?.parse().ok()
+}
+
+/// Work on one shard's data. It cannot suspend and cannot reach another shard.
+pub type ShardFn = fn(&mut Cx<'_>, Args<'_>, &mut Reply<'_>) -> Result<(), CommandError>;
+/// Work on the connection itself.
+pub type ConnFn = fn(&mut Session<'_>, Args<'_>) -> Result<(), CommandError>;
+
+/// How the parts of a scattered command's reply become one.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Merge {
+    /// Integers are added.
+    Sum,
+    /// Arrays are put together in the order of the keys.
+    Positions,
+    /// Every part said OK.
+    Ok,
+}
+
+/// Who runs the command.
+#[derive(Clone, Copy, Debug)]
+pub enum Run {
+    /// The connection's own reactor; no keys.
+    Conn(ConnFn),
+    /// The shard that owns the keys. Keys of several shards are brought together for the time of the call.
+    Shard(ShardFn),
+    /// Every shard runs the command on the keys it owns; the replies are merged.
+    Scatter(ShardFn, Merge),
+    /// Only subcommands run.
+    Container,
+}
+
+/// A row of the command table.
+#[derive(Clone, Copy, Debug)]
+pub struct Command {
+    pub id: CommandId,
+    /// Lower case; `container|sub` for a subcommand.
+    pub name: &'static str,
+    /// Number of arguments, name included; negative: at least that many.
+    pub arity: i16,
+    pub flags: u32,
+    pub group: Group,
+    pub run: Run,
+    pub keys: &'static [KeySpec],
+    acl: u32,
+    pub tips: &'static [&'static str],
+    pub since: &'static str,
+    pub complexity: &'static str,
+    pub summary: &'static str,
+    /// The arguments in the notation of Redis's manual, without the name.
+    pub syntax: &'static str,
+}
+
+/// A row without keys; the rest is added by the methods below.
+pub const fn command(name: &'static str, arity: i16, flags: u32, group: Group, run: Run) -> Command {
+    Command {
+        id: CommandId(0),
+        name,
+        arity,
+        flags,
+        group,
+        run,
+        keys: &[],
+        acl: 0,
+        tips: &[],
+        since: "",
+        complexity: "",
+        summary: "",
+        syntax: "",
+    }
+}
+
+impl Command {
+    pub const fn keys(mut self, keys: &'static [KeySpec]) -> Self {
+        self.keys = keys;
+        self
+    }
+
+    /// ACL categories beside those that follow from flags and group.
+    pub const fn acl(mut self, categories: u32) -> Self {
+        self.acl = categories;
+        self
+    }
+
+    pub const fn tips(mut self, tips: &'static [&'static str]) -> Self {
+        self.tips = tips;
+        self
+    }
+
+    pub const fn docs(
+        mut self,
+        since: &'static str,
+        complexity: &'static str,
+        summary: &'static str,
+        syntax: &'static str,
+    ) -> Self {
+        self.since = since;
+        self.complexity = complexity;
+        self.summary = summary;
+        self.syntax = syntax;
+        self
+    }
+
+    #[inline]
+    pub const fn has(&self, flags: u32) -> bool {
+        self.flags & flags != 0
+    }
+
+    #[inline]
+    pub const fn is_write(&self) -> bool {
+        self.has(flag::WRITE)
+    }
+
+    #[inline]
+    pub const fn accepts(&self, args: usize) -> bool {
+        if self.arity >= 0 { args == self.arity as usize } else { args >= self.arity.unsigned_abs() as usize }
+    }
+
+    /// The container's name of a subcommand.
+    pub fn container(&self) -> Option<&'static str> {
+        self.name.split_once('|').map(|(container, _)| container)
+    }
+
+    /// All categories, as ACL and COMMAND INFO know them.
+    pub const fn categories(&self) -> u32 {
+        let mut all = self.acl | self.group.acl();
+        if self.has(flag::WRITE) {
+            all |= acl::WRITE;
+        }
+        if self.has(flag::READONLY) {
+            all |= acl::READ;
+        }
+        if self.has(flag::ADMIN) {
+            all |= acl::ADMIN | acl::DANGEROUS;
+        }
+        if self.has(flag::PUBSUB) {
+            all |= acl::PUBSUB;
+        }
+        if self.has(flag::BLOCKING) {
+            all |= acl::BLOCKING;
+        }
+        all | if self.has(flag::FAST) { acl::FAST } else { acl::SLOW }
+    }
+
+    /// Index of the only key, when the row says that there is always exactly one and where.
+    #[inline]
+    pub const fn only_key(&self) -> Option<usize> {
+        match self.keys {
+            [KeySpec { begin: Begin::Index(index), find: Find::Range { last: 0, .. }, .. }] => {
+                Some(*index as usize)
+            }
+            _ => None,
+        }
+    }
+
+    /// Every key of a request: index of the argument, and whether it may be written.
+    pub fn keys_of(&self, args: Args<'_>, mut each: impl FnMut(usize, bool)) {
+        for spec in self.keys.iter().filter(|spec| spec.flags & key_flag::NOT_KEY == 0) {
+            spec.visit(args, |index| each(index, spec.writes()));
+        }
+    }
+
+    /// How many arguments belong to one key: the key and what follows it up to the next.
+    pub const fn key_step(&self) -> usize {
+        match self.keys {
+            [KeySpec { find: Find::Range { step, .. }, .. }, ..] => *step as usize,
+            _ => 1,
+        }
+    }
+
+    /// First key, last key and step, as COMMAND INFO has told them since before key specifications.
+    pub const fn legacy_keys(&self) -> (i64, i64, i64) {
+        match self.keys {
+            [KeySpec { begin: Begin::Index(first), find: Find::Range { last, step, .. }, .. }, rest @ ..] => {
+                let first = *first as i64;
+                let mut last = if *last >= 0 { first + *last as i64 } else { *last as i64 };
+                // Adjoining single keys make one range, as for RENAME.
+                if let [KeySpec { begin: Begin::Index(next), find: Find::Range { last: 0, .. }, .. }] = rest
+                    && *next as i64 == last + 1
+                {
+                    last = *next as i64;
+                }
+                (first, last, *step as i64)
+            }
+            _ => (0, 0, 0),
+        }
+    }
+}

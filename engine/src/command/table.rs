@@ -1,0 +1,160 @@
+//! The command table: every family's rows joined at compile time, and the index that finds a row by name.
+
+use super::spec::{Command, Run, flag, key_flag};
+use crate::ids::CommandId;
+
+const FAMILIES: &[&[Command]] = &[super::connection::ROWS, super::string::ROWS];
+
+const ROWS: usize = count();
+
+/// All rows; a command's id is its place here.
+pub static TABLE: [Command; ROWS] = join();
+
+/// The row of a command, in any case.
+#[inline]
+pub fn find(name: &[u8]) -> Option<&'static Command> {
+    if name.len() > NAME_LEN_MAX {
+        return None;
+    }
+    let mut slot = bucket(name);
+    loop {
+        let index = INDEX[slot];
+        if index == EMPTY {
+            return None;
+        }
+        let row = &TABLE[index as usize];
+        if row.name.as_bytes().eq_ignore_ascii_case(name) {
+            return Some(row);
+        }
+        slot = (slot + 1) % INDEX_SIZE;
+    }
+}
+
+/// The row of a container's subcommand.
+pub fn find_sub(container: &Command, sub: &[u8]) -> Option<&'static Command> {
+    let mut name = Vec::with_capacity(container.name.len() + 1 + sub.len());
+    name.extend_from_slice(container.name.as_bytes());
+    name.push(b'|');
+    name.extend_from_slice(sub);
+    find(&name)
+}
+
+#[inline]
+pub fn row(id: CommandId) -> &'static Command {
+    &TABLE[id.0 as usize]
+}
+
+/// Commands as users count them: subcommands belong to their container.
+pub fn commands() -> impl Iterator<Item = &'static Command> {
+    TABLE.iter().filter(|row| row.container().is_none())
+}
+
+pub fn subcommands(container: &Command) -> impl Iterator<Item = &'static Command> {
+    let name = container.name;
+    TABLE.iter().filter(move |row| row.container() == Some(name))
+}
+
+const NAME_LEN_MAX: usize = 32;
+/// Four times the rows or more, so that a look-up seldom probes twice.
+const INDEX_SIZE: usize = (ROWS * 4).next_power_of_two();
+const EMPTY: u16 = u16::MAX;
+static INDEX: [u16; INDEX_SIZE] = index();
+
+/// The same for both cases of a letter: bit 5 is set in every byte.
+#[inline]
+const fn bucket(name: &[u8]) -> usize {
+    let mut hash = name.len() as u64;
+    let mut at = 0;
+    while at < name.len() {
+        hash = (hash ^ (name[at] | 0x20) as u64).wrapping_mul(0x0000_0100_0000_01B3);
+        at += 1;
+    }
+    ((hash ^ hash >> 23) as usize) & (INDEX_SIZE - 1)
+}
+
+const fn count() -> usize {
+    let mut rows = 0;
+    let mut family = 0;
+    while family < FAMILIES.len() {
+        rows += FAMILIES[family].len();
+        family += 1;
+    }
+    rows
+}
+
+const fn join() -> [Command; ROWS] {
+    let mut table = [FAMILIES[0][0]; ROWS];
+    let mut filled = 0;
+    let mut family = 0;
+    while family < FAMILIES.len() {
+        let mut at = 0;
+        while at < FAMILIES[family].len() {
+            let mut row = FAMILIES[family][at];
+            check(&row);
+            row.id = CommandId(filled as u16);
+            table[filled] = row;
+            filled += 1;
+            at += 1;
+        }
+        family += 1;
+    }
+    table
+}
+
+/// What can be wrong with one row, found at compile time.
+const fn check(row: &Command) {
+    assert!(row.name.len() <= NAME_LEN_MAX);
+    assert!(row.arity != 0);
+    assert!(!(row.has(flag::WRITE) && row.has(flag::READONLY)), "a command reads or writes");
+    assert!(!row.summary.is_empty() && !row.since.is_empty(), "a row is documented");
+    let keyed = matches!(row.run, Run::Shard(_) | Run::Scatter(..));
+    assert!(!keyed || row.has(flag::WRITE) || row.has(flag::READONLY), "a keyed command reads or writes");
+    assert!(!keyed || !row.keys.is_empty(), "a keyed command has keys");
+    let mut at = 0;
+    while at < row.keys.len() {
+        let flags = row.keys[at].flags;
+        let kinds = flags & (key_flag::RO | key_flag::RW | key_flag::OW | key_flag::RM);
+        assert!(kinds.is_power_of_two(), "a key is read, changed, overwritten or removed");
+        assert!(
+            row.has(flag::WRITE) || !row.keys[at].writes() || flags & key_flag::NOT_KEY != 0,
+            "who writes a key is a write"
+        );
+        at += 1;
+    }
+    if let Some(only) = row.only_key() {
+        assert!(row.arity.unsigned_abs() as usize > only, "arity covers the key");
+    }
+}
+
+const fn index() -> [u16; INDEX_SIZE] {
+    let mut index = [EMPTY; INDEX_SIZE];
+    let mut row = 0;
+    while row < ROWS {
+        let mut slot = bucket(TABLE_ROWS[row].name.as_bytes());
+        while index[slot] != EMPTY {
+            assert!(!same(TABLE_ROWS[index[slot] as usize].name, TABLE_ROWS[row].name), "names are unique");
+            slot = (slot + 1) % INDEX_SIZE;
+        }
+        index[slot] = row as u16;
+        row += 1;
+    }
+    index
+}
+
+/// [`TABLE`] for const evaluation, which cannot read statics.
+const TABLE_ROWS: [Command; ROWS] = join();
+
+const fn same(a: &str, b: &str) -> bool {
+    let (a, b) = (a.as_bytes(), b.as_bytes());
+    if a.len() != b.len() {
+        return false;
+    }
+    let mut at = 0;
+    while at < a.len() {
+        if a[at] != b[at] {
+            return false;
+        }
+        at += 1;
+    }
+    true
+}

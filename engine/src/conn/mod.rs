@@ -1,0 +1,223 @@
+//! A connection: what the server knows of one client.
+//!
+//! The reactor owns the socket; this is the rest: the half-read request, the replies on their way out, their order,
+//! and the session (database, protocol, name …). All bounds are in [`crate::limits`].
+
+mod order;
+mod table;
+
+use std::net::SocketAddr;
+
+use bobbin_proto::{Parser, Version};
+
+pub use order::ReplyOrder;
+pub use table::ConnTable;
+
+use crate::ids::ConnId;
+use crate::mesh::SessionBits;
+
+/// The two ends of a connection, as CLIENT LIST shows them.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Endpoints {
+    Tcp { peer: SocketAddr, local: SocketAddr },
+    Unix { path: String },
+}
+
+impl Endpoints {
+    pub fn peer(&self) -> String {
+        match self {
+            Self::Tcp { peer, .. } => address(*peer),
+            Self::Unix { path } => format!("{path}:0"),
+        }
+    }
+
+    pub fn local(&self) -> String {
+        match self {
+            Self::Tcp { local, .. } => address(*local),
+            Self::Unix { path } => format!("{path}:0"),
+        }
+    }
+
+    /// Whether the other end is on this machine: what protected mode lets in.
+    pub fn is_local(&self) -> bool {
+        match self {
+            Self::Tcp { peer, .. } => peer.ip().to_canonical().is_loopback(),
+            Self::Unix { .. } => true,
+        }
+    }
+}
+
+/// IPv6 in brackets; an IPv4 peer of a dual-stack socket as IPv4.
+fn address(addr: SocketAddr) -> String {
+    SocketAddr::new(addr.ip().to_canonical(), addr.port()).to_string()
+}
+
+/// CLIENT REPLY.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum ReplyMode {
+    #[default]
+    On,
+    Off,
+    /// Not for the next command.
+    SkipNext,
+    /// Not for the command being run.
+    Skip,
+}
+
+/// What becomes of a connection once its output is out.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Closing {
+    #[default]
+    No,
+    /// After the replies that are ready.
+    AfterFlush,
+    /// At once.
+    Now,
+}
+
+/// Why a connection does not read on in its input.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Hold {
+    #[default]
+    None,
+    /// Until every awaited reply has come: a barrier command is next, or one is under way.
+    Order,
+    /// Until a lane to another shard has room.
+    Lane,
+    /// CLIENT PAUSE.
+    Paused,
+    /// Until the client has read replies.
+    Output,
+}
+
+/// One client.
+#[derive(Debug)]
+pub struct Conn {
+    pub id: ConnId,
+    /// CLIENT ID: unique over the life of the server.
+    pub client_id: u64,
+    pub parser: Parser,
+    /// Received and not yet consumed.
+    pub query: Vec<u8>,
+    /// Bytes of `query` without which its first command is not whole.
+    pub query_wanted: usize,
+    /// Replies ready to be sent.
+    pub out: Vec<u8>,
+    pub order: ReplyOrder,
+    pub db: u16,
+    pub session: SessionBits,
+    pub authenticated: bool,
+    pub reply_mode: ReplyMode,
+    pub closing: Closing,
+    pub hold: Hold,
+    /// The driver has not been told of it yet.
+    pub adopted: bool,
+    /// In the list of connections that the reactor has to look at.
+    pub listed: bool,
+    /// A buffer of replies is with the reactor; its bytes.
+    pub sending: usize,
+    /// The reactor was told to stop reading.
+    pub reading_paused: bool,
+    pub monitor: bool,
+    pub last_active_ms: u64,
+    /// When the output first was over the soft limit; 0: it is not.
+    pub over_soft_since_ms: u64,
+    pub commands: u64,
+    pub bytes_in: u64,
+    pub bytes_out: u64,
+    pub last_command: Option<crate::ids::CommandId>,
+    pub about: Box<About>,
+}
+
+/// What is rarely asked for.
+#[derive(Clone, Debug)]
+pub struct About {
+    pub endpoints: Endpoints,
+    pub fd: i32,
+    pub created_ms: u64,
+    pub name: Vec<u8>,
+    pub lib_name: Vec<u8>,
+    pub lib_version: Vec<u8>,
+    pub user: Vec<u8>,
+}
+
+/// A socket that was accepted, on its way to the reactor that will serve it.
+#[derive(Clone, Debug)]
+pub struct Accepted {
+    pub fd: i32,
+    pub endpoints: Endpoints,
+}
+
+impl Conn {
+    pub fn new(id: ConnId, client_id: u64, accepted: Accepted, now_ms: u64, authenticated: bool) -> Self {
+        Self {
+            id,
+            client_id,
+            parser: Parser::default(),
+            query: Vec::new(),
+            query_wanted: 0,
+            out: Vec::new(),
+            order: ReplyOrder::default(),
+            db: 0,
+            session: SessionBits(0),
+            authenticated,
+            reply_mode: ReplyMode::On,
+            closing: Closing::No,
+            hold: Hold::None,
+            adopted: false,
+            listed: false,
+            sending: 0,
+            reading_paused: false,
+            monitor: false,
+            last_active_ms: now_ms,
+            over_soft_since_ms: 0,
+            commands: 0,
+            bytes_in: 0,
+            bytes_out: 0,
+            last_command: None,
+            about: Box::new(About {
+                endpoints: accepted.endpoints,
+                fd: accepted.fd,
+                created_ms: now_ms,
+                name: Vec::new(),
+                lib_name: Vec::new(),
+                lib_version: Vec::new(),
+                user: b"default".to_vec(),
+            }),
+        }
+    }
+
+    #[inline]
+    pub fn version(&self) -> Version {
+        self.session.version()
+    }
+
+    /// Replies of the command being run are dropped.
+    #[inline]
+    pub fn is_silent(&self) -> bool {
+        matches!(self.reply_mode, ReplyMode::Off | ReplyMode::Skip)
+    }
+
+    /// Writes a reply into its place in the order.
+    #[inline]
+    pub fn reply(&mut self, write: impl FnOnce(&mut Vec<u8>)) {
+        if self.is_silent() {
+            return;
+        }
+        if self.order.is_empty() {
+            write(&mut self.out);
+        } else {
+            write(self.order.aside());
+            self.order.keep();
+        }
+    }
+
+    /// Bytes of replies that the client has not been sent.
+    pub fn output_len(&self) -> usize {
+        self.out.len() + self.sending + self.order.aside_len()
+    }
+
+    pub fn close(&mut self, when: Closing) {
+        self.closing = self.closing.max(when);
+    }
+}

@@ -1,0 +1,169 @@
+//! Replies leave in request order, whichever shard answers first.
+//!
+//! While nothing is awaited, a reply is written straight into the output. Once a command is on its way to another
+//! shard, it holds a place; what is answered behind it is kept aside until every place before it is filled.
+
+use std::collections::VecDeque;
+
+/// One place in the order.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Place {
+    /// A reply on its way. `silent`: the client asked not to be answered (CLIENT REPLY).
+    Awaited { silent: bool },
+    /// A reply kept aside: a range of [`ReplyOrder::aside`].
+    Kept { start: usize, len: usize },
+}
+
+/// The reply order of one connection.
+#[derive(Debug, Default)]
+pub struct ReplyOrder {
+    places: VecDeque<Place>,
+    /// Sequence number of the front place.
+    front: u32,
+    /// Places that are awaited.
+    awaited: usize,
+    aside: Vec<u8>,
+    /// Where a reply under way into `aside` began.
+    open: usize,
+}
+
+impl ReplyOrder {
+    /// No reply is awaited: the next one may go straight out.
+    #[inline]
+    pub fn is_empty(&self) -> bool {
+        self.places.is_empty()
+    }
+
+    /// Replies that are awaited.
+    pub fn awaited(&self) -> usize {
+        self.awaited
+    }
+
+    /// Bytes kept aside.
+    pub fn aside_len(&self) -> usize {
+        self.aside.len()
+    }
+
+    /// Holds the next place for a reply to come; returns its sequence number.
+    #[inline]
+    pub fn hold(&mut self, silent: bool) -> u32 {
+        let seq = self.front.wrapping_add(self.places.len() as u32);
+        self.places.push_back(Place::Awaited { silent });
+        self.awaited += 1;
+        seq
+    }
+
+    /// Where a reply is written that is ready behind awaited ones; [`Self::keep`] closes it.
+    #[inline]
+    pub fn aside(&mut self) -> &mut Vec<u8> {
+        self.open = self.aside.len();
+        &mut self.aside
+    }
+
+    /// Takes what was written to [`Self::aside`] into the order.
+    #[inline]
+    pub fn keep(&mut self) {
+        let len = self.aside.len() - self.open;
+        if let Some(Place::Kept { start, len: before }) = self.places.back_mut()
+            && *start + *before == self.open
+        {
+            *before += len;
+        } else {
+            self.places.push_back(Place::Kept { start: self.open, len });
+        }
+    }
+
+    /// Fills an awaited place and moves everything that is due into `out`. Returns false when nobody awaits `seq`.
+    pub fn fill(&mut self, seq: u32, reply: &[u8], out: &mut Vec<u8>) -> bool {
+        let index = seq.wrapping_sub(self.front) as usize;
+        let Some(&Place::Awaited { silent }) = self.places.get(index) else { return false };
+        let reply = if silent { &[] } else { reply };
+        self.awaited -= 1;
+        if index > 0 {
+            let start = self.aside.len();
+            self.aside.extend_from_slice(reply);
+            self.places[index] = Place::Kept { start, len: reply.len() };
+            return true;
+        }
+        out.extend_from_slice(reply);
+        self.pop_front();
+        self.release(out);
+        true
+    }
+
+    fn release(&mut self, out: &mut Vec<u8>) {
+        while let Some(&Place::Kept { start, len }) = self.places.front() {
+            out.extend_from_slice(&self.aside[start..start + len]);
+            self.pop_front();
+        }
+        if self.places.is_empty() {
+            self.aside.clear();
+            self.aside.shrink_to(ASIDE_KEPT_BYTES);
+        }
+    }
+
+    fn pop_front(&mut self) {
+        self.places.pop_front();
+        self.front = self.front.wrapping_add(1);
+    }
+}
+
+/// Capacity an idle connection may hold on to; a pipeline of small replies fits.
+const ASIDE_KEPT_BYTES: usize = 4096;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    proptest! {
+        /// Whatever the order of arrival, the output is the replies in the order of the requests.
+        #[test]
+        fn replies_leave_in_request_order(
+            remote in prop::collection::vec(prop::option::of(any::<bool>()), 1..40),
+            arrival in prop::collection::vec(any::<prop::sample::Index>(), 40),
+            wrap in any::<bool>(),
+        ) {
+            let mut order = ReplyOrder { front: if wrap { u32::MAX - 5 } else { 0 }, ..Default::default() };
+            let (mut out, mut expected, mut awaited) = (Vec::new(), Vec::new(), Vec::new());
+            for (number, remote) in remote.into_iter().enumerate() {
+                let reply = format!("<{number}>").into_bytes();
+                match remote {
+                    Some(silent) => {
+                        awaited.push((order.hold(silent), reply.clone()));
+                        if !silent {
+                            expected.extend(reply);
+                        }
+                    }
+                    None => {
+                        expected.extend(&reply);
+                        if order.is_empty() {
+                            out.extend(reply);
+                        } else {
+                            order.aside().extend(reply);
+                            order.keep();
+                        }
+                    }
+                }
+            }
+            for pick in arrival {
+                if awaited.is_empty() {
+                    break;
+                }
+                let (seq, reply) = awaited.swap_remove(pick.index(awaited.len()));
+                prop_assert!(order.fill(seq, &reply, &mut out));
+                prop_assert_eq!(order.awaited(), awaited.len());
+            }
+            prop_assert_eq!(out, expected);
+            prop_assert!(order.is_empty());
+        }
+    }
+
+    #[test]
+    fn a_reply_that_nobody_awaits_is_refused() {
+        let mut order = ReplyOrder::default();
+        assert!(!order.fill(0, b"+OK\r\n", &mut Vec::new()));
+        let seq = order.hold(false);
+        assert!(!order.fill(seq.wrapping_add(1), b"+OK\r\n", &mut Vec::new()));
+    }
+}

@@ -1,0 +1,300 @@
+//! The core as its driver sees it: inputs that are not bytes, the end of an iteration, and the outputs.
+
+use std::sync::Arc;
+
+use bobbin_proto::{Reply, Span};
+
+use super::shard::Caller;
+use super::{Core, Now, Shutdown};
+use crate::command::{self, Args, Run};
+use crate::conn::{Accepted, Closing, Conn, Hold};
+use crate::ids::{ConnId, ReactorId, ReplyTo};
+use crate::limits::{LOCAL_MESSAGES_MAX, OUTPUT_BUFFERS_KEPT, OUTPUT_KEPT_BYTES};
+use crate::mesh::frame::{self, CommandHead, ReplyFrame};
+use crate::mesh::{Batch, Message};
+use crate::txn::{Job, Part};
+
+/// What the driver is to do for one connection.
+#[derive(Debug)]
+pub struct Action {
+    pub conn: ConnId,
+    /// Serve this socket from now on.
+    pub adopt: Option<i32>,
+    /// Send these bytes, whole, then give the buffer back by [`Core::sent`]. One at a time per connection.
+    pub send: Option<Vec<u8>>,
+    /// Stop (false) or go on (true) receiving.
+    pub read: Option<bool>,
+    /// Close the socket, then say [`Core::closed`].
+    pub close: bool,
+}
+
+impl Core {
+    /// Starts an iteration: the time, and the bytes that the whole server uses.
+    pub fn begin(&mut self, now: Now, memory_used: u64) {
+        self.env.now = now;
+        self.env.memory_used = memory_used;
+        for id in std::mem::take(&mut self.stalled) {
+            self.end_hold(id, Hold::Lane);
+        }
+        if now.mono_us >= self.next_tick_us {
+            self.tick();
+        }
+    }
+
+    /// Input: this reactor accepted a socket. The reactor with the fewest clients will serve it.
+    pub fn accepted(&mut self, accepted: Accepted) {
+        let target = self.env.shared.least_busy(self.id);
+        self.env.shared.client_came(target);
+        self.outbox.post(target, Message::Adopt(accepted));
+    }
+
+    fn adopt(&mut self, accepted: Accepted) {
+        let refusal = self.refusal(&accepted);
+        let client_id = self.env.shared.next_client();
+        let authenticated = self.env.config.requirepass.is_empty();
+        let now_ms = self.env.now.unix_ms();
+        let id = self.conns.insert(|id| Conn::new(id, client_id, accepted, now_ms, authenticated));
+        let Some(mut conn) = self.conns.take_out(id) else { return };
+        conn.adopted = true;
+        match refusal {
+            Some(text) => {
+                self.observed.rejected_connections += 1;
+                Reply::new(&mut conn.out, conn.session.version()).error(text);
+                conn.close(Closing::AfterFlush);
+            }
+            None => self.observed.connections += 1,
+        }
+        self.list(&mut conn);
+        self.conns.put_back(conn);
+    }
+
+    /// Input: the buffer of an [`Action::send`] is out.
+    pub fn sent(&mut self, id: ConnId, mut buffer: Vec<u8>) {
+        if let Some(mut conn) = self.conns.take_out(id) {
+            conn.bytes_out += buffer.len() as u64;
+            self.observed.net_out += buffer.len() as u64;
+            conn.sending = 0;
+            if !conn.out.is_empty()
+                || conn.closing != Closing::No
+                || conn.hold == Hold::Output
+                || conn.reading_paused
+            {
+                self.list(&mut conn);
+            }
+            self.conns.put_back(conn);
+        }
+        if buffer.capacity() <= OUTPUT_KEPT_BYTES && self.output_buffers.len() < OUTPUT_BUFFERS_KEPT {
+            buffer.clear();
+            self.output_buffers.push(buffer);
+        }
+    }
+
+    /// Input: the peer is gone, or the socket failed.
+    pub fn hung_up(&mut self, id: ConnId) {
+        if let Some(mut conn) = self.conns.take_out(id) {
+            conn.close(Closing::Now);
+            self.list(&mut conn);
+            self.conns.put_back(conn);
+        }
+    }
+
+    /// Input: the socket is closed, nothing of it is in flight. The connection is forgotten.
+    pub fn closed(&mut self, id: ConnId) {
+        if let Some(conn) = self.conns.remove(id) {
+            self.env.shared.client_went(self.id);
+            self.observed.monitors.remove(self.id, conn.id);
+        }
+    }
+
+    /// Input: a batch from another reactor.
+    pub fn deliver(&mut self, from: ReactorId, mut batch: Box<Batch>) {
+        while let Some(message) = batch.messages.pop_front() {
+            self.handle(message);
+        }
+        let mut replies = &batch.replies[..];
+        while let Some((conn, seq, reply, rest)) = frame::read_reply(replies) {
+            self.fill(conn, seq, reply);
+            replies = rest;
+        }
+        self.run_frames(from, &batch.commands);
+        self.outbox.recycle(from, batch);
+    }
+
+    fn handle(&mut self, message: Message) {
+        match message {
+            Message::Adopt(accepted) => self.adopt(accepted),
+            Message::Errand { from, ticket, errand } => self.handle_errand(from, ticket, errand),
+            Message::ErrandAnswer { from, ticket, answer } => self.handle_answer(from, ticket, answer),
+            Message::Tx(message) => self.handle_tx(*message),
+            Message::Monitor(line) => self.show_to_monitors(&line),
+            Message::Slow { conn, ns, args } => self.log_slow(conn, ns, args.as_args()),
+        }
+    }
+
+    fn run_frames(&mut self, from: ReactorId, frames: &[u8]) {
+        let mut spans = std::mem::take(&mut self.frame_spans);
+        self.prefetch_frames(frames, &mut spans);
+        let mut rest = frames;
+        while let Some((head, bytes, behind)) = frame::read_command(rest, &mut spans) {
+            self.run_frame(from, head, Args::new(bytes, &spans));
+            rest = behind;
+        }
+        self.frame_spans = spans;
+    }
+
+    fn prefetch_frames(&self, frames: &[u8], spans: &mut Vec<Span>) {
+        let mut rest = frames;
+        while let Some((head, bytes, behind)) = frame::read_command(rest, spans) {
+            if let Some(key) = command::row(head.command).only_key() {
+                self.shard.keyspace.db(head.db as usize).prefetch(Args::new(bytes, spans).at(key));
+            }
+            rest = behind;
+        }
+    }
+
+    fn run_frame(&mut self, from: ReactorId, head: CommandHead, args: Args<'_>) {
+        let row = command::row(head.command);
+        let (Run::Shard(run) | Run::Scatter(run, _)) = row.run else { return };
+        if !self.schedule.is_idle() && self.schedule.blocks(row.id, args) {
+            let job = Job { command: row.id, db: head.db, session: head.session, args: args.into() };
+            let reply_to = ReplyTo { reactor: from, conn: head.conn, seq: head.seq };
+            return self.schedule_alone(Part::Alone { job, reply_to });
+        }
+        let start = self.env.stopwatch.read();
+        let replies = &mut self.outbox.open(from).replies;
+        let frame = ReplyFrame::begin(replies, head.conn, head.seq);
+        let caller = Caller { db: head.db, session: head.session };
+        let ok = self.shard.run(&self.env, row, run, caller, args, replies);
+        frame.finish(replies);
+        let ns = self.count_run(row, start, ok);
+        if self.observed.slow_log.is_slow(ns, row) {
+            let message = Message::Slow { conn: head.conn, ns, args: args.into() };
+            self.outbox.post(from, message);
+        }
+    }
+
+    /// Fills a connection's awaited place; the connection runs on when none is left.
+    pub(super) fn fill(&mut self, id: ConnId, seq: u32, reply: &[u8]) {
+        let Some(conn) = self.conns.find(id) else { return };
+        conn.order.fill(seq, reply, &mut conn.out);
+        if conn.hold == Hold::Order && conn.order.is_empty() {
+            conn.hold = Hold::None;
+            self.resumed.push(id);
+        }
+        if !conn.listed {
+            conn.listed = true;
+            self.listed.push(id);
+        }
+    }
+
+    /// Lets a connection run on if this is what held it.
+    pub(super) fn end_hold(&mut self, id: ConnId, hold: Hold) {
+        if let Some(conn) = self.conns.find(id)
+            && conn.hold == hold
+        {
+            conn.hold = Hold::None;
+            self.resumed.push(id);
+        }
+    }
+
+    /// Ends the inputs of an iteration: handles what this core has to say to itself, and what may run on because of
+    /// it. Bounded; see [`Core::has_work`].
+    pub fn settle(&mut self) {
+        let mut budget = LOCAL_MESSAGES_MAX;
+        while budget > 0 && self.has_work() {
+            budget -= 1;
+            if let Some(message) = self.outbox.next_local() {
+                self.handle(message);
+            } else {
+                for id in std::mem::take(&mut self.resumed) {
+                    self.resume(id);
+                }
+            }
+        }
+    }
+
+    /// Something is left to do that no input will announce.
+    pub fn has_work(&self) -> bool {
+        self.outbox.has_local() || !self.resumed.is_empty()
+    }
+
+    /// Output: what to do for the next connection that needs something.
+    pub fn next_action(&mut self) -> Option<Action> {
+        let id = self.listed.pop()?;
+        let Some(mut conn) = self.conns.take_out(id) else { return self.next_action() };
+        conn.listed = false;
+        let action = self.action(&mut conn);
+        self.conns.put_back(conn);
+        Some(action)
+    }
+
+    fn action(&mut self, conn: &mut Conn) -> Action {
+        self.check_output_limit(conn);
+        let mut action = Action { conn: conn.id, adopt: None, send: None, read: None, close: false };
+        if std::mem::take(&mut conn.adopted) {
+            action.adopt = Some(conn.about.fd);
+        }
+        if conn.sending == 0 && !conn.out.is_empty() && conn.closing != Closing::Now {
+            let empty = self.output_buffers.pop().unwrap_or_default();
+            let full = std::mem::replace(&mut conn.out, empty);
+            conn.sending = full.len();
+            action.send = Some(full);
+        }
+        let flushed = conn.sending == 0 && conn.out.is_empty();
+        action.close = match conn.closing {
+            Closing::No => false,
+            Closing::AfterFlush => flushed && conn.order.is_empty(),
+            Closing::Now => true,
+        };
+        self.weigh(conn);
+        let pause = conn.wants_pause();
+        if pause != conn.reading_paused {
+            conn.reading_paused = pause;
+            action.read = Some(!pause);
+        }
+        action
+    }
+
+    /// Output: the batch for another reactor, if there is anything in it.
+    #[inline]
+    pub fn take_batch(&mut self, to: ReactorId) -> Option<Box<Batch>> {
+        self.outbox.take(to)
+    }
+
+    /// A batch that found its lane full comes back, and goes on filling.
+    pub fn return_batch(&mut self, to: ReactorId, batch: Box<Batch>) {
+        self.outbox.put_back(to, batch);
+    }
+
+    /// Output: when [`Core::begin`] has to be called at the latest, in microseconds of the monotonic clock.
+    pub fn next_deadline_us(&self) -> u64 {
+        self.next_tick_us
+    }
+
+    /// Output: how long the driver is to stand still (DEBUG SLEEP).
+    pub fn take_stall_us(&mut self) -> u64 {
+        std::mem::take(&mut self.stall_us)
+    }
+
+    /// Output: the server was asked to stop.
+    pub fn take_shutdown(&mut self) -> Option<Shutdown> {
+        self.shutdown.take()
+    }
+
+    pub(super) fn send_to_monitors(&mut self, line: &Arc<[u8]>) {
+        for reactor in self.observed.monitors.reactors() {
+            self.outbox.post(reactor, Message::Monitor(Arc::clone(line)));
+        }
+    }
+
+    fn show_to_monitors(&mut self, line: &[u8]) {
+        for id in self.observed.monitors.here(self.id) {
+            let Some(conn) = self.conns.find(id) else { continue };
+            conn.reply(|out| out.extend_from_slice(line));
+            if !conn.listed {
+                conn.listed = true;
+                self.listed.push(id);
+            }
+        }
+    }
+}

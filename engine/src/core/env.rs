@@ -1,0 +1,136 @@
+//! What surrounds a core: the time it is told, the configuration, and the few facts all reactors share.
+
+use std::cell::Cell;
+use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
+
+use crate::config::Config;
+use crate::ids::{ReactorId, TxId};
+
+/// The time, as the driver tells it at the start of an iteration.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Now {
+    pub unix_us: u64,
+    pub mono_us: u64,
+}
+
+impl Now {
+    #[inline]
+    pub const fn unix_ms(self) -> u64 {
+        self.unix_us / 1000
+    }
+}
+
+/// Measures how long a command ran. Real time in production, none in a simulation.
+#[derive(Debug)]
+pub enum Stopwatch {
+    /// The processor's time stamp counter where there is one: about 10 ns a reading.
+    Real(quanta::Clock),
+    Virtual(Cell<u64>),
+}
+
+impl Stopwatch {
+    #[inline]
+    pub fn read(&self) -> u64 {
+        match self {
+            Self::Real(clock) => clock.raw(),
+            Self::Virtual(ns) => ns.get(),
+        }
+    }
+
+    #[inline]
+    pub fn nanos(&self, start: u64, end: u64) -> u64 {
+        match self {
+            Self::Real(clock) => clock.delta_as_nanos(start, end),
+            Self::Virtual(_) => end.saturating_sub(start),
+        }
+    }
+}
+
+/// Facts shared by all reactors of one server. Counters and the configuration's latest version; nothing here is
+/// locked on the data path.
+#[derive(Debug)]
+pub struct Shared {
+    reactors: usize,
+    last_tx: AtomicU64,
+    last_client: AtomicU64,
+    clients: Vec<AtomicUsize>,
+    /// The newest configuration; each reactor has its own reference and is told of a new one by an errand. The
+    /// mutex is for CONFIG SET, which reads, changes and replaces.
+    config: Mutex<Arc<Config>>,
+    pub about: About,
+}
+
+/// What does not change while the server runs.
+#[derive(Clone, Debug)]
+pub struct About {
+    pub run_id: String,
+    pub pid: u32,
+    pub started_unix_ms: u64,
+    pub executable: String,
+    pub config_file: String,
+    pub os: String,
+    /// TCP port served; 0: none.
+    pub port: u16,
+    /// Seed of every hash and of every core's random numbers.
+    pub seed: u64,
+}
+
+impl Shared {
+    pub fn new(reactors: usize, config: Arc<Config>, about: About) -> Self {
+        Self {
+            reactors,
+            last_tx: AtomicU64::new(0),
+            last_client: AtomicU64::new(0),
+            clients: (0..reactors).map(|_| AtomicUsize::new(0)).collect(),
+            config: Mutex::new(config),
+            about,
+        }
+    }
+
+    pub fn reactors(&self) -> usize {
+        self.reactors
+    }
+
+    pub fn next_tx(&self) -> TxId {
+        TxId(self.last_tx.fetch_add(1, Ordering::Relaxed) + 1)
+    }
+
+    pub fn next_client(&self) -> u64 {
+        self.last_client.fetch_add(1, Ordering::Relaxed) + 1
+    }
+
+    pub fn client_came(&self, reactor: ReactorId) {
+        self.clients[reactor.index()].fetch_add(1, Ordering::Relaxed);
+    }
+
+    pub fn client_went(&self, reactor: ReactorId) {
+        self.clients[reactor.index()].fetch_sub(1, Ordering::Relaxed);
+    }
+
+    pub fn clients(&self) -> usize {
+        self.clients.iter().map(|count| count.load(Ordering::Relaxed)).sum()
+    }
+
+    /// Where a new connection is best served: on the reactor that accepted it, unless another has fewer.
+    pub fn least_busy(&self, accepted_by: ReactorId) -> ReactorId {
+        let load = |reactor: usize| self.clients[reactor].load(Ordering::Relaxed);
+        let best = (0..self.reactors).min_by_key(|&reactor| load(reactor)).unwrap_or(0);
+        if load(best) < load(accepted_by.index()) { ReactorId::from_index(best) } else { accepted_by }
+    }
+
+    pub fn config(&self) -> Arc<Config> {
+        Arc::clone(&self.config.lock().unwrap_or_else(PoisonError::into_inner))
+    }
+
+    /// Replaces the configuration by what `change` makes of it.
+    pub fn change_config<T, E>(
+        &self,
+        change: impl FnOnce(&Config) -> Result<(Config, T), E>,
+    ) -> Result<(Arc<Config>, T), E> {
+        let mut current = self.config.lock().unwrap_or_else(PoisonError::into_inner);
+        let (config, more) = change(&current)?;
+        *current = Arc::new(config);
+        Ok((Arc::clone(&current), more))
+    }
+}

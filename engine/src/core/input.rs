@@ -1,0 +1,230 @@
+//! Input: bytes of a connection become commands, a group at a time.
+//!
+//! Commands are run on the bytes of the receive buffer. Only what is left of a half-read command, or of input that
+//! may not run yet, is copied to the connection.
+
+use bobbin_proto::{Limits, Span, Step};
+
+use super::Core;
+use super::submit::Flow;
+use crate::command::{self, Args, Command, Run};
+use crate::conn::{Closing, Conn, Hold};
+use crate::ids::ConnId;
+use crate::limits::{GROUP_COMMANDS_MAX, QUERY_KEPT_BYTES};
+
+/// Commands parsed and not yet run.
+#[derive(Debug, Default)]
+pub(super) struct Group {
+    spans: Vec<Span>,
+    scratch: Vec<Span>,
+    commands: Vec<Parsed>,
+}
+
+#[derive(Clone, Copy, Debug)]
+struct Parsed {
+    /// Where it begins in the input, and where the next one does.
+    start: usize,
+    end: usize,
+    /// Its arguments among the group's spans.
+    first: usize,
+    count: usize,
+    command: Option<&'static Command>,
+}
+
+impl Core {
+    /// Input: bytes arrived on a connection.
+    pub fn receive(&mut self, id: ConnId, bytes: &[u8]) {
+        let Some(mut conn) = self.conns.take_out(id) else { return };
+        conn.bytes_in += bytes.len() as u64;
+        conn.last_active_ms = self.env.now.unix_ms();
+        self.observed.net_in += bytes.len() as u64;
+        if conn.query.is_empty() && conn.hold == Hold::None {
+            let consumed = self.run_input(&mut conn, bytes);
+            self.keep_rest(&mut conn, &bytes[consumed..]);
+        } else {
+            reserve(&mut conn.query, bytes.len(), conn.query_wanted);
+            conn.query.extend_from_slice(bytes);
+            self.run_query(&mut conn);
+        }
+        self.after_input(conn);
+    }
+
+    /// Runs on a connection whose hold is over.
+    pub(super) fn resume(&mut self, id: ConnId) {
+        let Some(mut conn) = self.conns.take_out(id) else { return };
+        self.run_query(&mut conn);
+        self.after_input(conn);
+    }
+
+    fn after_input(&mut self, mut conn: Box<Conn>) {
+        self.check_query_limit(&mut conn);
+        self.list(&mut conn);
+        self.conns.put_back(conn);
+    }
+
+    fn keep_rest(&mut self, conn: &mut Conn, rest: &[u8]) {
+        if conn.closing == Closing::No {
+            reserve(&mut conn.query, rest.len(), conn.query_wanted);
+            conn.query.extend_from_slice(rest);
+        }
+    }
+
+    /// Runs what has been kept, and keeps what is left of it.
+    fn run_query(&mut self, conn: &mut Conn) {
+        if conn.hold != Hold::None || conn.closing != Closing::No {
+            return;
+        }
+        let mut query = std::mem::take(&mut conn.query);
+        let consumed = self.run_input(conn, &query);
+        if consumed == query.len() {
+            query.clear();
+            query.shrink_to(QUERY_KEPT_BYTES);
+        } else {
+            query.drain(..consumed);
+        }
+        conn.query = query;
+    }
+
+    /// Runs the commands in `input` as far as may be. Returns how much of it is done with.
+    fn run_input(&mut self, conn: &mut Conn, input: &[u8]) -> usize {
+        let mut group = std::mem::take(&mut self.group);
+        let mut done = 0;
+        while conn.hold == Hold::None && conn.closing == Closing::No {
+            let before = done;
+            let last = self.parse_group(conn, input, &mut done, &mut group);
+            if group.commands.len() > 1 {
+                self.prefetch(conn, input, &group);
+            }
+            done = self.run_group(conn, input, done, &group);
+            if last || done == before {
+                break;
+            }
+        }
+        self.group = group;
+        done
+    }
+
+    /// Parses commands from `done` on; `done` moves behind the last. Returns true when the input is used up.
+    fn parse_group(&mut self, conn: &mut Conn, input: &[u8], done: &mut usize, group: &mut Group) -> bool {
+        group.spans.clear();
+        group.commands.clear();
+        let limits = Limits {
+            bulk_len_max: self.env.config.proto_max_bulk_len as usize,
+            request_len_max: self.env.config.client_query_buffer_limit as usize,
+            authenticated: conn.authenticated,
+        };
+        // What an unauthenticated client may send depends on the commands before it.
+        let most = if conn.authenticated { GROUP_COMMANDS_MAX } else { 1 };
+        while group.commands.len() < most {
+            match conn.parser.next(&input[*done..], &limits, &mut group.scratch) {
+                Ok(Step::Command { consumed }) => {
+                    group.push(*done, consumed);
+                    *done += consumed;
+                    group.name_last(input);
+                }
+                Ok(Step::Inline { consumed }) => {
+                    // Its arguments are in the parser, until the next call: a group of its own.
+                    if group.commands.is_empty() && self.run_inline(conn, group) == Flow::Done {
+                        *done += consumed;
+                    }
+                    return false;
+                }
+                Ok(Step::Incomplete { consumed, wanted }) => {
+                    *done += consumed;
+                    conn.query_wanted = wanted;
+                    return true;
+                }
+                Err(error) => {
+                    if group.commands.is_empty() {
+                        self.protocol_error(conn, error);
+                        *done = input.len();
+                    }
+                    return group.commands.is_empty();
+                }
+            }
+        }
+        false
+    }
+
+    fn prefetch(&self, conn: &Conn, input: &[u8], group: &Group) {
+        for parsed in &group.commands {
+            let Some(command) = parsed.command else { continue };
+            if let (Run::Shard(_) | Run::Scatter(..), Some(key)) = (command.run, command.only_key()) {
+                if key < parsed.count {
+                    let key = group.args(parsed, input).at(key);
+                    if self.owner(key) == self.id {
+                        self.shard.keyspace.db(conn.db as usize).prefetch(key);
+                    }
+                }
+            }
+        }
+    }
+
+    /// Runs a group. Returns where in the input to go on.
+    fn run_group(&mut self, conn: &mut Conn, input: &[u8], end: usize, group: &Group) -> usize {
+        for parsed in &group.commands {
+            let flow = self.submit(conn, parsed.command, group.args(parsed, input));
+            let stopped = conn.hold != Hold::None || conn.closing != Closing::No;
+            match flow {
+                Flow::NotYet => {
+                    conn.parser.reset();
+                    return parsed.start;
+                }
+                Flow::Done if stopped => {
+                    conn.parser.reset();
+                    return parsed.end;
+                }
+                Flow::Done => {}
+            }
+        }
+        end
+    }
+
+    fn run_inline(&mut self, conn: &mut Conn, group: &Group) -> Flow {
+        let bytes = conn.parser.inline_args().to_vec();
+        let args = Args::new(&bytes, &group.scratch);
+        self.submit(conn, command::find(args.at(0)), args)
+    }
+
+    fn protocol_error(&mut self, conn: &mut Conn, error: bobbin_proto::ProtocolError) {
+        self.observed.protocol_errors += 1;
+        let version = conn.version();
+        conn.reply(|out| bobbin_proto::Reply::new(out, version).error(error.reply_text()));
+        conn.close(Closing::AfterFlush);
+    }
+}
+
+impl Group {
+    fn push(&mut self, start: usize, consumed: usize) {
+        let first = self.spans.len();
+        self.spans.extend_from_slice(&self.scratch);
+        let count = self.scratch.len();
+        self.commands.push(Parsed { start, end: start + consumed, first, count, command: None });
+    }
+
+    /// Looks up the row of the last command; pipelines repeat themselves, so the one before is tried first.
+    #[inline]
+    fn name_last(&mut self, input: &[u8]) {
+        let Some(last) = self.commands.len().checked_sub(1) else { return };
+        let name = self.args(&self.commands[last], input).at(0);
+        let before = last.checked_sub(1).and_then(|before| self.commands[before].command);
+        self.commands[last].command = match before {
+            Some(row) if row.name.as_bytes().eq_ignore_ascii_case(name) => Some(row),
+            _ => command::find(name),
+        };
+    }
+
+    #[inline]
+    fn args<'a>(&'a self, parsed: &Parsed, input: &'a [u8]) -> Args<'a> {
+        Args::new(&input[parsed.start..], &self.spans[parsed.first..parsed.first + parsed.count])
+    }
+}
+
+/// Makes room for `more` bytes, and beyond them for what a half-read command is known to need: at most twice what is
+/// there, so that a length declared and never sent costs nothing, and the copying of a long value stays linear.
+fn reserve(query: &mut Vec<u8>, more: usize, wanted: usize) {
+    let len = query.len() + more;
+    if len > query.capacity() {
+        query.reserve_exact(len.max(wanted.min(len * 2)) - query.len());
+    }
+}

@@ -1,0 +1,145 @@
+//! The core: everything a reactor does except I/O.
+//!
+//! No clock, no socket, no thread, no randomness of its own. What happens to it are its inputs: [`Core::begin`],
+//! [`Core::open`], [`Core::receive`], [`Core::sent`], [`Core::closed`], [`Core::deliver`]; what it wants done are its
+//! outputs: [`Core::next_action`], [`Core::take_batch`], [`Core::next_deadline_us`]. The ring drives it in production,
+//! a seeded driver drives several of them in tests; neither can tell which from inside.
+//!
+//! One iteration: `begin`, any number of inputs, [`Core::settle`], then the outputs.
+
+mod client_limits;
+mod driver_side;
+mod env;
+mod input;
+mod outbox;
+mod shard;
+mod submit;
+mod tick;
+mod transact;
+mod visits;
+
+use std::sync::Arc;
+
+use bobbin_cluster::SlotMap;
+
+pub use driver_side::Action;
+pub use env::{About, Now, Shared, Stopwatch};
+pub use shard::{Env, Shard, ShardRest};
+
+use crate::config::Config;
+use crate::conn::ConnTable;
+use crate::ids::{ConnId, ReactorId};
+use crate::observe::Observed;
+use crate::store::Keyspace;
+use crate::txn::{Coordinator, Schedule};
+use input::Group;
+use outbox::Outbox;
+use visits::Visits;
+
+/// One reactor's core.
+#[derive(Debug)]
+pub struct Core {
+    pub id: ReactorId,
+    pub env: Env,
+    pub shard: Shard,
+    pub conns: ConnTable,
+    pub observed: Observed,
+    slots: SlotMap,
+    outbox: Outbox,
+    schedule: Schedule,
+    coordinator: Coordinator,
+    visits: Visits,
+    /// Where the entries of keys brought together from several shards live while a command runs on them.
+    workspace: Keyspace,
+    group: Group,
+    frame_spans: Vec<bobbin_proto::Span>,
+    /// Connections the driver has to look at.
+    listed: Vec<ConnId>,
+    /// Connections whose input may be run on.
+    resumed: Vec<ConnId>,
+    /// Connections that wait for room in a lane.
+    stalled: Vec<ConnId>,
+    pub pause: Option<Pause>,
+    /// Where the walk over connections that looks for idle ones goes on.
+    walked: usize,
+    next_tick_us: u64,
+    output_buffers: Vec<Vec<u8>>,
+    /// The driver is asked to stand still this long (DEBUG SLEEP).
+    stall_us: u64,
+    /// The server is asked to stop.
+    shutdown: Option<Shutdown>,
+}
+
+/// CLIENT PAUSE under way.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Pause {
+    pub until_ms: u64,
+    /// Writes only, or all commands.
+    pub writes_only: bool,
+}
+
+/// How the server was asked to stop.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Shutdown {
+    pub save: Option<bool>,
+    pub now: bool,
+    pub force: bool,
+}
+
+impl Core {
+    /// The core of reactor `id`. Equal arguments and equal inputs give equal outputs.
+    pub fn new(id: ReactorId, shared: Arc<Shared>, config: Arc<Config>, stopwatch: Stopwatch) -> Self {
+        let reactors = shared.reactors();
+        let seed = shared.about.seed;
+        Self {
+            id,
+            shard: Shard::new(&config, seed, id),
+            workspace: Keyspace::new(config.databases as usize, seed),
+            env: Env::new(shared, config, stopwatch),
+            conns: ConnTable::default(),
+            observed: Observed::default(),
+            slots: SlotMap::new(reactors),
+            outbox: Outbox::new(id, reactors),
+            schedule: Schedule::default(),
+            coordinator: Coordinator::default(),
+            visits: Visits::default(),
+            group: Group::default(),
+            frame_spans: Vec::new(),
+            listed: Vec::new(),
+            resumed: Vec::new(),
+            stalled: Vec::new(),
+            pause: None,
+            walked: 0,
+            next_tick_us: 0,
+            output_buffers: Vec::new(),
+            stall_us: 0,
+            shutdown: None,
+        }
+    }
+
+    /// The reactor whose shard owns a key.
+    #[inline]
+    pub fn owner(&self, key: &[u8]) -> ReactorId {
+        if self.env.shared.reactors() == 1 {
+            return self.id;
+        }
+        ReactorId::from_index(self.slots.owner(bobbin_cluster::Slot::of(key)))
+    }
+
+    /// Asks the driver to look at a connection when the iteration ends.
+    #[inline]
+    fn list(&mut self, conn: &mut crate::conn::Conn) {
+        if !conn.listed {
+            conn.listed = true;
+            self.listed.push(conn.id);
+        }
+    }
+
+    pub fn ask_stall(&mut self, us: u64) {
+        self.stall_us += us;
+    }
+
+    pub fn ask_shutdown(&mut self, how: Shutdown) {
+        self.shutdown = Some(how);
+    }
+}

@@ -1,0 +1,325 @@
+//! The submit path: every command takes it, in this order, and there is no other gate.
+//!
+//! Row → arity → authentication → server state → keys → owner → run: on the connection, on this shard, on another,
+//! on several.
+
+use std::sync::Arc;
+
+use bobbin_proto::Reply;
+
+use super::shard::Caller;
+use super::{Core, Pause};
+use crate::command::{self, Args, Command, Merge, Run, Session, ShardFn, flag};
+use crate::conn::{Conn, Hold, ReplyMode};
+use crate::error::{CommandError, printable};
+use crate::ids::{ConnId, ReactorId, ReplyTo};
+use crate::limits::AWAITED_REPLIES_MAX;
+use crate::mesh::frame::{CommandHead, push_command};
+use crate::txn::{Job, Part, Work, shares};
+
+/// What became of a command.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Flow {
+    /// It ran, is on its way, or was answered with an error.
+    Done,
+    /// The connection's hold has to end first; the command is to be submitted again.
+    NotYet,
+}
+
+impl Core {
+    /// Submits one command of a connection.
+    #[inline]
+    pub(super) fn submit(&mut self, conn: &mut Conn, row: Option<&'static Command>, args: Args<'_>) -> Flow {
+        let checked = match row {
+            Some(row) => self.check(conn, row, args),
+            None => Err(unknown(args)),
+        };
+        let row = match checked {
+            Ok(row) => row,
+            Err(error) => {
+                self.reject(conn, row, &error);
+                return Flow::Done;
+            }
+        };
+        if let Some(pause) = self.pause
+            && self.pauses(pause, row)
+        {
+            conn.hold = Hold::Paused;
+            return Flow::NotYet;
+        }
+        let flow = match row.run {
+            Run::Shard(run) => self.submit_keyed(conn, row, run, None, args),
+            Run::Scatter(run, merge) => self.submit_keyed(conn, row, run, Some(merge), args),
+            Run::Conn(run) => self.run_on_conn(conn, row, run, args),
+            Run::Container => Flow::Done,
+        };
+        if flow == Flow::Done {
+            self.count_command(conn, row);
+        }
+        flow
+    }
+
+    #[inline]
+    fn count_command(&mut self, conn: &mut Conn, row: &'static Command) {
+        conn.commands += 1;
+        conn.last_command = Some(row.id);
+        conn.reply_mode = match conn.reply_mode {
+            ReplyMode::SkipNext => ReplyMode::Skip,
+            ReplyMode::Skip => ReplyMode::On,
+            mode => mode,
+        };
+    }
+
+    /// Subcommand, arity, authentication, server state.
+    #[inline]
+    fn check(
+        &self,
+        conn: &Conn,
+        row: &'static Command,
+        args: Args<'_>,
+    ) -> Result<&'static Command, CommandError> {
+        let row = if matches!(row.run, Run::Container) { subcommand(row, args)? } else { row };
+        if !row.accepts(args.len()) {
+            return Err(CommandError::Arity(row.name));
+        }
+        if !conn.authenticated && !row.has(flag::NO_AUTH) {
+            return Err(CommandError::NoAuth);
+        }
+        if self.env.out_of_memory && row.has(flag::DENYOOM) {
+            return Err(CommandError::OutOfMemory);
+        }
+        Ok(row)
+    }
+
+    #[cold]
+    fn reject(&mut self, conn: &mut Conn, row: Option<&'static Command>, error: &CommandError) {
+        if let Some(row) = row {
+            self.observed.commands.rejected(row.id);
+        }
+        self.observed.errors.count(error);
+        let version = conn.version();
+        conn.reply(|out| error.write(&mut Reply::new(out, version)));
+    }
+
+    #[cold]
+    fn pauses(&self, pause: Pause, row: &Command) -> bool {
+        if pause.until_ms <= self.env.now.unix_ms() || row.container() == Some("client") {
+            return false;
+        }
+        !pause.writes_only || row.is_write() || row.has(flag::MAY_REPLICATE)
+    }
+
+    fn run_on_conn(
+        &mut self,
+        conn: &mut Conn,
+        row: &'static Command,
+        run: command::ConnFn,
+        args: Args<'_>,
+    ) -> Flow {
+        if row.has(flag::BARRIER) && !conn.order.is_empty() {
+            conn.hold = Hold::Order;
+            return Flow::NotYet;
+        }
+        self.feed_monitors(conn, row, args);
+        let start = self.env.stopwatch.read();
+        let ran = run(&mut Session::new(self, conn, row), args);
+        self.observe_run(conn, row, args, start, ran.is_ok());
+        if let Err(error) = ran {
+            self.observed.errors.count(&error);
+            let version = conn.version();
+            conn.reply(|out| error.write(&mut Reply::new(out, version)));
+        }
+        Flow::Done
+    }
+
+    #[inline]
+    fn submit_keyed(
+        &mut self,
+        conn: &mut Conn,
+        row: &'static Command,
+        run: ShardFn,
+        merge: Option<Merge>,
+        args: Args<'_>,
+    ) -> Flow {
+        match self.sole_owner(row, args) {
+            Some(owner) if owner == self.id => self.run_here(conn, row, run, args),
+            Some(owner) => self.send_to(owner, conn, row, args),
+            None => self.start_transaction(conn, row, merge, args),
+        }
+    }
+
+    /// The reactor that owns all keys of a command, if it is one. A command whose arguments name no key runs here:
+    /// its handler says what is wrong with it.
+    #[inline]
+    fn sole_owner(&self, row: &Command, args: Args<'_>) -> Option<ReactorId> {
+        if self.env.shared.reactors() == 1 {
+            return Some(self.id);
+        }
+        if let Some(key) = row.only_key() {
+            return Some(self.owner(args.at(key)));
+        }
+        let (mut owner, mut several) = (None, false);
+        row.keys_of(args, |index, _| {
+            let this = self.owner(args.at(index));
+            several |= owner.is_some_and(|owner| owner != this);
+            owner = Some(this);
+        });
+        if several { None } else { Some(owner.unwrap_or(self.id)) }
+    }
+
+    #[inline]
+    fn run_here(&mut self, conn: &mut Conn, row: &'static Command, run: ShardFn, args: Args<'_>) -> Flow {
+        if !self.schedule.is_idle() && self.schedule.blocks(row.id, args) {
+            return self.wait_for_locks(conn, row, args);
+        }
+        self.feed_monitors(conn, row, args);
+        let start = self.env.stopwatch.read();
+        let caller = Caller { db: conn.db, session: conn.session };
+        let (shard, env) = (&mut self.shard, &self.env);
+        let ok = if conn.is_silent() {
+            let mut dropped = Vec::new();
+            shard.run(env, row, run, caller, args, &mut dropped)
+        } else if conn.order.is_empty() {
+            shard.run(env, row, run, caller, args, &mut conn.out)
+        } else {
+            let ok = shard.run(env, row, run, caller, args, conn.order.aside());
+            conn.order.keep();
+            ok
+        };
+        self.observe_run(conn, row, args, start, ok);
+        Flow::Done
+    }
+
+    /// The keys are under a transaction's locks: the command waits in line behind it.
+    #[cold]
+    fn wait_for_locks(&mut self, conn: &mut Conn, row: &'static Command, args: Args<'_>) -> Flow {
+        let reply_to = self.hold_reply(conn);
+        let job = Job { command: row.id, db: conn.db, session: conn.session, args: args.into() };
+        self.schedule_alone(Part::Alone { job, reply_to });
+        Flow::Done
+    }
+
+    #[inline]
+    fn send_to(&mut self, owner: ReactorId, conn: &mut Conn, row: &'static Command, args: Args<'_>) -> Flow {
+        if conn.order.awaited() >= AWAITED_REPLIES_MAX {
+            conn.hold = Hold::Order;
+            return Flow::NotYet;
+        }
+        if self.outbox.is_full(owner) {
+            conn.hold = Hold::Lane;
+            self.stalled.push(conn.id);
+            return Flow::NotYet;
+        }
+        self.feed_monitors(conn, row, args);
+        let seq = conn.order.hold(conn.is_silent());
+        let head = CommandHead { conn: conn.id, seq, command: row.id, db: conn.db, session: conn.session };
+        push_command(&mut self.outbox.open(owner).commands, head, args);
+        Flow::Done
+    }
+
+    /// A command over several shards is a barrier on its connection.
+    fn start_transaction(
+        &mut self,
+        conn: &mut Conn,
+        row: &'static Command,
+        merge: Option<Merge>,
+        args: Args<'_>,
+    ) -> Flow {
+        if !conn.order.is_empty() {
+            conn.hold = Hold::Order;
+            return Flow::NotYet;
+        }
+        self.feed_monitors(conn, row, args);
+        let shares = shares(row, args, |key| self.owner(key));
+        let job = Job { command: row.id, db: conn.db, session: conn.session, args: args.into() };
+        let work = match merge {
+            Some(merge) => Work::Scatter { job, merge },
+            None => Work::Together { job },
+        };
+        let reply_to = self.hold_reply(conn);
+        conn.hold = Hold::Order;
+        self.begin_transaction(reply_to, work, shares);
+        Flow::Done
+    }
+
+    /// Holds the next place in a connection's reply order.
+    pub(super) fn hold_reply(&self, conn: &mut Conn) -> ReplyTo {
+        let seq = conn.order.hold(conn.is_silent());
+        ReplyTo { reactor: self.id, conn: conn.id, seq }
+    }
+
+    /// What is kept of a command that ran: counts, time, and the slow log's entry.
+    #[inline]
+    fn observe_run(&mut self, conn: &Conn, row: &'static Command, args: Args<'_>, start: u64, ok: bool) {
+        let end = self.env.stopwatch.read();
+        let ns = self.env.stopwatch.nanos(start, end);
+        self.observed.commands.ran(row.id, ns, ok);
+        if self.observed.slow_log.is_slow(ns, row) {
+            let about = &conn.about;
+            self.observed.slow_log.push(
+                self.env.now.unix_ms(),
+                ns,
+                args,
+                &about.endpoints.peer(),
+                &about.name,
+            );
+        }
+    }
+
+    /// Counts a command that ran away from its connection; returns its run time.
+    pub(super) fn count_run(&mut self, row: &'static Command, start: u64, ok: bool) -> u64 {
+        let ns = self.env.stopwatch.nanos(start, self.env.stopwatch.read());
+        self.observed.commands.ran(row.id, ns, ok);
+        ns
+    }
+
+    /// Logs a command of a connection here that ran slowly on another shard.
+    pub(super) fn log_slow(&mut self, conn: ConnId, ns: u64, args: Args<'_>) {
+        if let Some(conn) = self.conns.find(conn) {
+            let about = &conn.about;
+            self.observed.slow_log.push(
+                self.env.now.unix_ms(),
+                ns,
+                args,
+                &about.endpoints.peer(),
+                &about.name,
+            );
+        }
+    }
+
+    #[inline]
+    fn feed_monitors(&mut self, conn: &Conn, row: &'static Command, args: Args<'_>) {
+        if self.observed.monitors.any() && !row.has(flag::SKIP_MONITOR | flag::ADMIN) {
+            let line =
+                crate::observe::monitor_line(self.env.now, conn.db, &conn.about.endpoints.peer(), args);
+            self.send_to_monitors(&Arc::from(line));
+        }
+    }
+}
+
+/// The subcommand's row.
+fn subcommand(container: &'static Command, args: Args<'_>) -> Result<&'static Command, CommandError> {
+    let Some(name) = args.get(1) else { return Err(CommandError::Arity(container.name)) };
+    command::find_sub(container, name).ok_or_else(|| {
+        let upper = container.name.to_ascii_uppercase();
+        CommandError::owned(format!("ERR unknown subcommand '{:.128}'. Try {upper} HELP.", printable(name)))
+    })
+}
+
+/// Redis's words, with its limits on how much of the request is quoted.
+#[cold]
+fn unknown(args: Args<'_>) -> CommandError {
+    const QUOTED_MAX: usize = 128;
+    let mut text = String::new();
+    for arg in args.iter_from(1) {
+        if text.len() >= QUOTED_MAX {
+            break;
+        }
+        let room = QUOTED_MAX - text.len();
+        text.push_str(&format!("'{:.room$}' ", printable(arg)));
+    }
+    CommandError::owned(format!(
+        "ERR unknown command '{:.128}', with args beginning with: {text}",
+        printable(args.at(0))
+    ))
+}

@@ -1,0 +1,307 @@
+//! Both sides of transactions over shards, as a core plays them. The protocol is drawn in [`crate::txn`].
+
+use std::sync::Arc;
+
+use bobbin_proto::decode::{Value, decode};
+use bobbin_proto::{Reply, Version};
+
+use super::Core;
+use super::shard::{Caller, run_on};
+use crate::command::{self, Args, Merge, Run};
+use crate::ids::{ReactorId, ReplyTo, TxId};
+use crate::mesh::Message;
+use crate::mesh::frame::ReplyFrame;
+use crate::store::Keyspace;
+use crate::txn::lock::Verdict;
+use crate::txn::{Job, Lent, Next, Outcome, Part, Pending, Share, TxMessage, Work};
+
+impl Core {
+    /// Starts a transaction that this core coordinates.
+    pub(super) fn begin_transaction(&mut self, reply_to: ReplyTo, work: Work, shares: Vec<Share>) {
+        self.ask_shards(Pending::new(reply_to, work, shares));
+    }
+
+    fn ask_shards(&mut self, pending: Pending) {
+        let id = self.env.shared.next_tx();
+        for (shard, part) in pending.parts() {
+            self.post_tx(shard, TxMessage::Request { id, from: self.id, part });
+        }
+        self.coordinator.insert(id, pending);
+    }
+
+    fn post_tx(&mut self, to: ReactorId, message: TxMessage) {
+        self.outbox.post(to, Message::Tx(Box::new(message)));
+    }
+
+    pub(super) fn handle_tx(&mut self, message: TxMessage) {
+        match message {
+            TxMessage::Request { id, from, part } => self.request(id, from, part),
+            TxMessage::Run { id } => self.run_part(id),
+            TxMessage::Return { id, lent } => self.take_back(id, lent),
+            TxMessage::Cancel { id } => self.cancel(id),
+            TxMessage::Granted { id, shard, lent } => match self.coordinator.granted(id, shard, lent) {
+                Next::AllGranted => self.all_granted(id),
+                Next::Unknown(lent) => self.post_tx(shard, TxMessage::Return { id, lent }),
+                Next::Wait | Next::AllDone => {}
+            },
+            TxMessage::Refused { id } => self.restart(id),
+            TxMessage::Done { id, shard, outcome } => {
+                if let Next::AllDone = self.coordinator.done(id, shard, outcome) {
+                    self.all_done(id);
+                }
+            }
+        }
+    }
+
+    // The shard's side.
+
+    fn request(&mut self, id: TxId, from: ReactorId, part: Part) {
+        match self.schedule.request(id, from, part) {
+            Ok(Verdict::Granted) => self.holds_locks(id),
+            Ok(_) => {}
+            Err(_) => self.post_tx(from, TxMessage::Refused { id }),
+        }
+    }
+
+    /// Puts something of this shard alone in line. Nobody else knows its txid, so a refusal costs only another one.
+    pub(super) fn schedule_alone(&mut self, mut part: Part) {
+        loop {
+            let id = self.env.shared.next_tx();
+            match self.schedule.request(id, self.id, part) {
+                Ok(Verdict::Granted) => return self.holds_locks(id),
+                Ok(_) => return,
+                Err(refused) => part = refused,
+            }
+        }
+    }
+
+    /// A part has all its locks: what stands alone runs, the others tell their coordinator.
+    fn holds_locks(&mut self, id: TxId) {
+        let Some((from, part)) = self.schedule.part(id) else { return };
+        match part {
+            Part::Alone { .. } | Part::Visit { .. } => self.run_alone(id),
+            Part::Share(_) | Part::Atomic(_) => {
+                self.post_tx(from, TxMessage::Granted { id, shard: self.id, lent: Vec::new() });
+            }
+            Part::Lend { keys, lent } => {
+                *lent = true;
+                let entries: Vec<Lent> =
+                    keys.iter().map(|(key, _)| take_out(&mut self.shard.keyspace, key)).collect();
+                self.schedule.note_lent(entries.len());
+                self.post_tx(from, TxMessage::Granted { id, shard: self.id, lent: entries });
+            }
+        }
+    }
+
+    fn run_alone(&mut self, id: TxId) {
+        let (part, next) = self.schedule.release(id);
+        match part {
+            Some(Part::Alone { job, reply_to }) => {
+                let reply = self.run_job(&job, job.args.as_args());
+                self.answer(reply_to, &reply);
+            }
+            Some(Part::Visit { errand, ticket, from }) => self.visit(from, ticket, errand),
+            _ => {}
+        }
+        next.into_iter().for_each(|id| self.holds_locks(id));
+    }
+
+    fn run_part(&mut self, id: TxId) {
+        let Some((from, _)) = self.schedule.part(id) else { return };
+        let (part, next) = self.schedule.release(id);
+        let outcome = match part {
+            Some(Part::Share(job)) => Outcome::Reply(self.run_job(&job, job.args.as_args())),
+            Some(Part::Atomic(errand)) => Outcome::Answer(errand.visit(self)),
+            _ => return,
+        };
+        self.post_tx(from, TxMessage::Done { id, shard: self.id, outcome });
+        next.into_iter().for_each(|id| self.holds_locks(id));
+    }
+
+    fn take_back(&mut self, id: TxId, lent: Vec<Lent>) {
+        self.schedule.note_returned(lent.len());
+        for (db, entry) in lent.into_iter().flatten() {
+            self.shard.keyspace.db_mut(db as usize).insert(entry);
+        }
+        self.release(id);
+    }
+
+    /// Withdraws a request. What has been lent is on its way back, and releases when it comes.
+    fn cancel(&mut self, id: TxId) {
+        if !matches!(self.schedule.part(id), Some((_, Part::Lend { lent: true, .. }))) {
+            self.release(id);
+        }
+    }
+
+    fn release(&mut self, id: TxId) {
+        let (_, next) = self.schedule.release(id);
+        next.into_iter().for_each(|id| self.holds_locks(id));
+    }
+
+    /// Runs a command that is not in a connection's input any more.
+    pub(super) fn run_job(&mut self, job: &Job, args: Args<'_>) -> Vec<u8> {
+        let mut out = Vec::new();
+        let row = command::row(job.command);
+        if let Run::Shard(run) | Run::Scatter(run, _) = row.run {
+            let caller = Caller { db: job.db, session: job.session };
+            let start = self.env.stopwatch.read();
+            let ok = self.shard.run(&self.env, row, run, caller, args, &mut out);
+            self.count_run(row, start, ok);
+        }
+        out
+    }
+
+    // The coordinator's side.
+
+    fn all_granted(&mut self, id: TxId) {
+        let Some(pending) = self.coordinator.find(id) else { return };
+        if let Work::Together { .. } = pending.work {
+            return self.run_together(id);
+        }
+        let shards: Vec<_> = pending.shares.iter().map(|share| share.shard).collect();
+        shards.into_iter().for_each(|shard| self.post_tx(shard, TxMessage::Run { id }));
+    }
+
+    /// Every key is here: the ordinary handler runs on them, then they go home.
+    fn run_together(&mut self, id: TxId) {
+        let Some(mut pending) = self.coordinator.remove(id) else { return };
+        for (_, lent) in pending.take_lent() {
+            for (db, entry) in lent.into_iter().flatten().flatten() {
+                self.workspace.db_mut(db as usize).insert(entry);
+            }
+        }
+        let Work::Together { job } = &pending.work else { return };
+        let row = command::row(job.command);
+        let args = job.args.as_args();
+        let mut out = Vec::new();
+        if let Run::Shard(run) = row.run {
+            let caller = Caller { db: job.db, session: job.session };
+            let start = self.env.stopwatch.read();
+            let ok = run_on(
+                &mut self.workspace,
+                &mut self.shard.rest,
+                &self.env,
+                row,
+                run,
+                caller,
+                args,
+                &mut out,
+            );
+            self.count_run(row, start, ok);
+        }
+        for share in &pending.shares {
+            let lent =
+                share.keys.iter().map(|&(key, _)| take_out(&mut self.workspace, args.at(key))).collect();
+            self.post_tx(share.shard, TxMessage::Return { id, lent });
+        }
+        self.answer(pending.reply_to, &out);
+    }
+
+    fn all_done(&mut self, id: TxId) {
+        let Some(mut pending) = self.coordinator.remove(id) else { return };
+        let outcomes = pending.take_outcomes();
+        let mut out = Vec::new();
+        match &pending.work {
+            Work::Scatter { job, merge } => {
+                let replies = outcomes.into_iter().filter_map(Outcome::into_reply).collect();
+                merge_replies(*merge, job, &pending.shares, replies, &mut out);
+            }
+            Work::Atomic(errand) => {
+                let answers = outcomes.into_iter().filter_map(Outcome::into_answer).collect();
+                let errand = Arc::clone(errand);
+                self.finish_errand(&errand, answers, pending.reply_to, &mut out);
+            }
+            Work::Together { .. } => {}
+        }
+        self.answer(pending.reply_to, &out);
+    }
+
+    /// A shard refused: the request is withdrawn everywhere and made again under a new txid.
+    fn restart(&mut self, id: TxId) {
+        let Some(mut pending) = self.coordinator.remove(id) else { return };
+        for (shard, lent) in pending.take_lent() {
+            let message = match lent {
+                Some(lent) if !lent.is_empty() => TxMessage::Return { id, lent },
+                _ => TxMessage::Cancel { id },
+            };
+            self.post_tx(shard, message);
+        }
+        self.observed.transactions_restarted += 1;
+        self.ask_shards(Pending::new(pending.reply_to, pending.work, pending.shares));
+    }
+
+    /// Delivers a reply to wherever its connection is.
+    pub(super) fn answer(&mut self, to: ReplyTo, reply: &[u8]) {
+        if to.reactor == self.id {
+            return self.fill(to.conn, to.seq, reply);
+        }
+        let replies = &mut self.outbox.open(to.reactor).replies;
+        let frame = ReplyFrame::begin(replies, to.conn, to.seq);
+        replies.extend_from_slice(reply);
+        frame.finish(replies);
+    }
+}
+
+impl Outcome {
+    fn into_reply(self) -> Option<Vec<u8>> {
+        if let Self::Reply(reply) = self { Some(reply) } else { None }
+    }
+
+    fn into_answer(self) -> Option<crate::errand::AnyAnswer> {
+        if let Self::Answer(answer) = self { Some(answer) } else { None }
+    }
+}
+
+/// Takes a key's entries out of all databases.
+fn take_out(keyspace: &mut Keyspace, key: &[u8]) -> Lent {
+    (0..keyspace.len())
+        .filter(|&db| !keyspace.db(db).is_empty())
+        .collect::<Vec<_>>()
+        .into_iter()
+        .filter_map(|db| Some((db as u16, keyspace.db_mut(db).remove(key)?)))
+        .collect()
+}
+
+/// Makes one reply of those of the shards. An error of any of them is the whole's.
+fn merge_replies(merge: Merge, job: &Job, shares: &[Share], replies: Vec<Vec<u8>>, out: &mut Vec<u8>) {
+    if let Some(error) = replies.iter().find(|reply| reply.starts_with(b"-")) {
+        out.extend_from_slice(error);
+        return;
+    }
+    match merge {
+        Merge::Ok => out.extend_from_slice(&replies[0]),
+        Merge::Sum => {
+            let sum = replies.iter().filter_map(|reply| integer(reply)).sum();
+            Reply::new(out, Version::Resp2).int(sum);
+        }
+        Merge::Positions => {
+            let mut elements: Vec<(usize, &[u8])> = Vec::new();
+            for (share, reply) in shares.iter().zip(&replies) {
+                let keys = share.keys.iter().map(|&(index, _)| index);
+                elements.extend(keys.zip(array_elements(reply)));
+            }
+            elements.sort_unstable_by_key(|&(index, _)| index);
+            Reply::new(out, job.session.version()).array(elements.len());
+            elements.iter().for_each(|(_, element)| out.extend_from_slice(element));
+        }
+    }
+}
+
+fn integer(reply: &[u8]) -> Option<i64> {
+    match decode(reply) {
+        Ok(Some((Value::Int(n), _))) => Some(n),
+        _ => None,
+    }
+}
+
+/// The elements of an array reply, still encoded.
+fn array_elements(reply: &[u8]) -> impl Iterator<Item = &[u8]> {
+    let body = reply.iter().position(|&b| b == b'\n').map_or(reply.len(), |at| at + 1);
+    let mut rest = &reply[body..];
+    std::iter::from_fn(move || {
+        let len = bobbin_proto::decode::skip(rest).ok().flatten()?;
+        let (element, behind) = rest.split_at(len);
+        rest = behind;
+        Some(element)
+    })
+}

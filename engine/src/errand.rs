@@ -1,0 +1,116 @@
+//! Errands: commands that need several reactors, not keys. One reactor asks, each visited one answers, the asker
+//! makes the reply. INFO, DBSIZE, SCAN, CLIENT LIST, CONFIG SET and FLUSHALL are errands.
+
+use std::any::Any;
+use std::fmt::Debug;
+use std::sync::Arc;
+
+use bobbin_proto::Reply;
+
+use crate::core::Core;
+use crate::error::CommandError;
+use crate::ids::ReactorId;
+
+/// Names an errand under way; unique on the reactor that asks.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct Ticket(pub u64);
+
+/// Which reactors are visited.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Targets {
+    All,
+    One(ReactorId),
+}
+
+/// What has to hold on a shard while it is visited.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Need {
+    /// Nothing: the visit does not look at keys.
+    Nothing,
+    /// Every key is in its place: none is lent to a transaction.
+    WholeShard,
+    /// All targets are visited in one atomic step of the whole database.
+    Atomic,
+}
+
+/// One command's work over reactors.
+pub trait Errand: Debug + Send + Sync + 'static {
+    type Answer: Send + 'static;
+
+    fn need(&self) -> Need {
+        Need::Nothing
+    }
+
+    /// Runs on every target.
+    fn visit(&self, core: &mut Core) -> Self::Answer;
+
+    /// Runs on the asker once all have answered, in the order of the reactors.
+    fn finish(
+        &self,
+        answers: Vec<Self::Answer>,
+        core: &mut Core,
+        reply: &mut Reply<'_>,
+    ) -> Result<(), CommandError>;
+}
+
+pub type AnyAnswer = Box<dyn Any + Send>;
+
+/// [`Errand`] without its answer's type, as the mesh carries it.
+pub trait AnyErrand: Debug + Send + Sync {
+    fn need(&self) -> Need;
+    fn visit(&self, core: &mut Core) -> AnyAnswer;
+    fn finish(
+        &self,
+        answers: Vec<AnyAnswer>,
+        core: &mut Core,
+        reply: &mut Reply<'_>,
+    ) -> Result<(), CommandError>;
+}
+
+impl<E: Errand> AnyErrand for E {
+    fn need(&self) -> Need {
+        Errand::need(self)
+    }
+
+    fn visit(&self, core: &mut Core) -> AnyAnswer {
+        Box::new(Errand::visit(self, core))
+    }
+
+    fn finish(
+        &self,
+        answers: Vec<AnyAnswer>,
+        core: &mut Core,
+        reply: &mut Reply<'_>,
+    ) -> Result<(), CommandError> {
+        let typed = answers
+            .into_iter()
+            .map(|answer| *answer.downcast::<E::Answer>().expect("an errand's answers are its own"))
+            .collect();
+        Errand::finish(self, typed, core, reply)
+    }
+}
+
+/// An errand whose answers are being gathered.
+#[derive(Debug)]
+pub struct Gather {
+    pub errand: Arc<dyn AnyErrand>,
+    answers: Vec<Option<AnyAnswer>>,
+    missing: usize,
+}
+
+impl Gather {
+    pub fn new(errand: Arc<dyn AnyErrand>, targets: &[ReactorId], reactors: usize) -> Self {
+        Self { errand, answers: (0..reactors).map(|_| None).collect(), missing: targets.len() }
+    }
+
+    /// Takes an answer in. Returns true when it was the last.
+    pub fn take(&mut self, from: ReactorId, answer: AnyAnswer) -> bool {
+        self.answers[from.index()] = Some(answer);
+        self.missing -= 1;
+        self.missing == 0
+    }
+
+    pub fn into_answers(self) -> (Arc<dyn AnyErrand>, Vec<AnyAnswer>) {
+        (self.errand, self.answers.into_iter().flatten().collect())
+    }
+}

@@ -1,0 +1,56 @@
+//! What can go wrong with a command, and the one place where that becomes RESP text.
+
+use std::borrow::Cow;
+
+use bobbin_proto::Reply;
+
+/// An error answered to the client. Texts are Redis's.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum CommandError {
+    #[error("WRONGTYPE Operation against a key holding the wrong kind of value")]
+    WrongType,
+    #[error("ERR syntax error")]
+    Syntax,
+    #[error("ERR value is not an integer or out of range")]
+    NotInteger,
+    #[error("ERR value is not a valid float")]
+    NotFloat,
+    #[error("ERR no such key")]
+    NoSuchKey,
+    #[error("ERR index out of range")]
+    IndexOutOfRange,
+    #[error("ERR wrong number of arguments for '{0}' command")]
+    Arity(&'static str),
+    #[error("ERR invalid expire time in '{0}' command")]
+    InvalidExpire(&'static str),
+    #[error("OOM command not allowed when used memory > 'maxmemory'.")]
+    OutOfMemory,
+    #[error("NOAUTH Authentication required.")]
+    NoAuth,
+    /// Any other, with its code in front.
+    #[error("{0}")]
+    Text(Cow<'static, str>),
+}
+
+impl CommandError {
+    /// A fixed text, with its code in front.
+    pub const fn text(text: &'static str) -> Self {
+        Self::Text(Cow::Borrowed(text))
+    }
+
+    /// A text made for the occasion, with its code in front.
+    pub fn owned(text: impl Into<String>) -> Self {
+        Self::Text(Cow::Owned(text.into()))
+    }
+
+    /// Writes the error reply.
+    #[cold]
+    pub fn write(&self, reply: &mut Reply<'_>) {
+        reply.error(&self.to_string());
+    }
+}
+
+/// Client bytes for an error text: what is not UTF-8 is replaced.
+pub fn printable(bytes: &[u8]) -> Cow<'_, str> {
+    String::from_utf8_lossy(bytes)
+}

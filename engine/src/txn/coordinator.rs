@@ -1,0 +1,182 @@
+//! The coordinator's side of transactions: what has been asked of whom, and what came back.
+
+use std::sync::Arc;
+
+use crate::collections::Map;
+
+use super::{Job, Lent, Outcome, Part};
+use crate::command::{Args, Command, Merge, OwnedArgs};
+use crate::errand::AnyErrand;
+use crate::ids::{ReactorId, ReplyTo, TxId};
+
+/// What a transaction is for.
+#[derive(Debug)]
+pub enum Work {
+    /// Every shard runs its share of the command.
+    Scatter { job: Job, merge: Merge },
+    /// The keys are brought together and the command runs on them.
+    Together { job: Job },
+    /// Every shard is visited, as one step.
+    Atomic(Arc<dyn AnyErrand>),
+}
+
+/// One shard's share of a transaction: indices of the keys among the command's arguments, and whether each may be
+/// written.
+#[derive(Clone, Debug)]
+pub struct Share {
+    pub shard: ReactorId,
+    pub keys: Vec<(usize, bool)>,
+}
+
+#[derive(Debug)]
+enum Progress {
+    Asked,
+    Granted(Vec<Lent>),
+    Done(Outcome),
+}
+
+/// A transaction under way.
+#[derive(Debug)]
+pub struct Pending {
+    pub reply_to: ReplyTo,
+    pub work: Work,
+    pub shares: Vec<Share>,
+    progress: Vec<Progress>,
+}
+
+impl Pending {
+    pub fn new(reply_to: ReplyTo, work: Work, shares: Vec<Share>) -> Self {
+        let progress = shares.iter().map(|_| Progress::Asked).collect();
+        Self { reply_to, work, shares, progress }
+    }
+
+    /// What is asked of each shard.
+    pub fn parts(&self) -> impl Iterator<Item = (ReactorId, Part)> {
+        self.shares.iter().map(|share| (share.shard, self.part(share)))
+    }
+
+    fn part(&self, share: &Share) -> Part {
+        match &self.work {
+            Work::Scatter { job, .. } => Part::Share(Job { args: share_of(job, share), ..job.clone_head() }),
+            Work::Together { job } => {
+                let args = job.args.as_args();
+                let keys =
+                    share.keys.iter().map(|&(index, writes)| (args.at(index).into(), writes)).collect();
+                Part::Lend { keys, lent: false }
+            }
+            Work::Atomic(errand) => Part::Atomic(Arc::clone(errand)),
+        }
+    }
+
+    /// Notes a grant. Returns true when all have granted.
+    fn granted(&mut self, shard: ReactorId, lent: Vec<Lent>) -> bool {
+        let at = self.position(shard);
+        self.progress[at] = Progress::Granted(lent);
+        self.progress.iter().all(|progress| matches!(progress, Progress::Granted(_)))
+    }
+
+    /// Notes an outcome. Returns true when it was the last.
+    fn done(&mut self, shard: ReactorId, outcome: Outcome) -> bool {
+        let at = self.position(shard);
+        self.progress[at] = Progress::Done(outcome);
+        self.progress.iter().all(|progress| matches!(progress, Progress::Done(_)))
+    }
+
+    fn position(&self, shard: ReactorId) -> usize {
+        self.shares.iter().position(|share| share.shard == shard).expect("only those asked answer")
+    }
+
+    /// What each shard that granted has lent; `None` for those that have not granted.
+    pub fn take_lent(&mut self) -> Vec<(ReactorId, Option<Vec<Lent>>)> {
+        let lent = self.progress.iter_mut().map(|progress| match progress {
+            Progress::Granted(lent) => Some(std::mem::take(lent)),
+            Progress::Asked | Progress::Done(_) => None,
+        });
+        self.shares.iter().map(|share| share.shard).zip(lent).collect()
+    }
+
+    /// The outcomes, in the order of the shares.
+    pub fn take_outcomes(&mut self) -> Vec<Outcome> {
+        let progress = std::mem::take(&mut self.progress);
+        progress
+            .into_iter()
+            .filter_map(|p| if let Progress::Done(outcome) = p { Some(outcome) } else { None })
+            .collect()
+    }
+}
+
+impl Job {
+    fn clone_head(&self) -> Self {
+        Self { args: OwnedArgs::new(std::iter::empty()), ..*self }
+    }
+}
+
+/// The command with only the keys of one share, each with the arguments that belong to it (MSET: its value).
+fn share_of(job: &Job, share: &Share) -> OwnedArgs {
+    let args = job.args.as_args();
+    let step = crate::command::row(job.command).key_step();
+    let indices = share.keys.iter().flat_map(|&(key, _)| key..(key + step).min(args.len()));
+    let indices: Vec<usize> = std::iter::once(0).chain(indices).collect();
+    OwnedArgs::new(indices.iter().map(|&index| args.at(index)))
+}
+
+/// Splits a command's keys by owner. In key order within a share; shares in the order of the shards.
+pub fn shares(command: &Command, args: Args<'_>, owner: impl Fn(&[u8]) -> ReactorId) -> Vec<Share> {
+    let mut shares: Vec<Share> = Vec::new();
+    command.keys_of(args, |index, writes| {
+        let shard = owner(args.at(index));
+        match shares.iter_mut().find(|share| share.shard == shard) {
+            Some(share) => share.keys.push((index, writes)),
+            None => shares.push(Share { shard, keys: vec![(index, writes)] }),
+        }
+    });
+    shares.sort_unstable_by_key(|share| share.shard);
+    shares
+}
+
+/// What the last grant or outcome of a transaction leads to.
+#[derive(Debug)]
+pub enum Next {
+    /// Others are still to answer.
+    Wait,
+    /// All hold their locks.
+    AllGranted,
+    /// All have run.
+    AllDone,
+    /// The transaction is no longer under way: what was lent goes back.
+    Unknown(Vec<Lent>),
+}
+
+/// Transactions that this reactor coordinates.
+#[derive(Debug, Default)]
+pub struct Coordinator {
+    pending: Map<TxId, Pending>,
+}
+
+impl Coordinator {
+    pub fn insert(&mut self, id: TxId, pending: Pending) {
+        self.pending.insert(id, pending);
+    }
+
+    pub fn remove(&mut self, id: TxId) -> Option<Pending> {
+        self.pending.remove(&id)
+    }
+
+    pub fn find(&mut self, id: TxId) -> Option<&mut Pending> {
+        self.pending.get_mut(&id)
+    }
+
+    pub fn granted(&mut self, id: TxId, shard: ReactorId, lent: Vec<Lent>) -> Next {
+        let Some(pending) = self.pending.get_mut(&id) else { return Next::Unknown(lent) };
+        if pending.granted(shard, lent) { Next::AllGranted } else { Next::Wait }
+    }
+
+    pub fn done(&mut self, id: TxId, shard: ReactorId, outcome: Outcome) -> Next {
+        let Some(pending) = self.pending.get_mut(&id) else { return Next::Unknown(Vec::new()) };
+        if pending.done(shard, outcome) { Next::AllDone } else { Next::Wait }
+    }
+
+    pub fn is_empty(&self) -> bool {
+        self.pending.is_empty()
+    }
+}
