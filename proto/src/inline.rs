@@ -134,6 +134,7 @@ mod tests {
     fn split_to_vec(line: &[u8]) -> Result<Vec<Vec<u8>>, ProtocolError> {
         let (mut args, mut spans) = (b"left over".to_vec(), Vec::new());
         split(line, &mut args, &mut spans)?;
+        assert!(args.len() <= line.len(), "what was there before is gone");
         Ok(spans.iter().map(|span| span.of(&args).to_vec()).collect())
     }
 

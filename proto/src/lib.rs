@@ -9,6 +9,10 @@
 //! | `limits` | what a request may ask of the server                                     |
 //! | `error`  | protocol errors, in Redis's words                                        |
 //!
+//! What must hold is in `tests/properties`, run on fixed inputs by the tests and on new ones by the fuzz
+//! targets (`fuzz/fuzz_targets`, on the stable toolchain):
+//! `cd proto/fuzz && cargo run --release --bin requests -- -max_total_time=60 -dict=resp.dict`.
+//!
 //! Source: the RESP specification, and the replies of `redis-server` 7.0.15 where it is silent.
 
 #![forbid(unsafe_code)]

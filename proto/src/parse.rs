@@ -319,6 +319,10 @@ impl Cursor {
 
     /// Makes the command's first byte the buffer's.
     fn rebase(&mut self, spans: &mut [Span]) {
+        // Only once per command: a long one that arrives in many pieces has many spans.
+        if self.start == 0 {
+            return;
+        }
         for span in spans {
             span.start -= self.start as u32;
         }
@@ -490,8 +494,21 @@ mod tests {
     fn a_request_too_large_is_refused_when_it_announces_itself() {
         let limits = Limits { request_len_max: 24, ..Limits::default() };
         assert_eq!(error_of(b"*2\r\n$3\r\nGET\r\n$5\r\n", &limits), None);
+        // Requests without arguments that came before it do not count.
+        assert_eq!(error_of(b"\r\n*0\r\n*2\r\n$3\r\nGET\r\n$5\r\n", &limits), None);
         let (_, error) = parse(b"*2\r\n$3\r\nGET\r\n$6\r\n", &limits);
         assert_eq!(error, Some(ProtocolError::RequestTooBig));
+    }
+
+    #[test]
+    fn an_argument_is_as_long_as_the_limit_at_most() {
+        for bulk_len_max in [1, 9, 20, 5000, 70_000] {
+            let limits = Limits { bulk_len_max, ..Limits::default() };
+            let header = |len: usize| format!("*1\r\n${len}\r\n").into_bytes();
+            assert_eq!(error_of(&header(bulk_len_max), &limits), None);
+            let (_, error) = parse(&header(bulk_len_max + 1), &limits);
+            assert_eq!(error, Some(ProtocolError::InvalidBulkLength));
+        }
     }
 
     #[test]
