@@ -10,6 +10,7 @@ use hashbrown::hash_table;
 
 use super::entry::Entry;
 use super::entry_mut::EntryMut;
+use super::expire::ExpirePass;
 use super::graveyard::Graveyard;
 use super::hash::KeyHasher;
 use super::segment::Segment;
@@ -70,7 +71,7 @@ impl Totals {
         self.entries_memory += memory;
     }
 
-    fn subtract(&mut self, memory: usize, volatile: bool) {
+    pub(crate) fn subtract(&mut self, memory: usize, volatile: bool) {
         self.len -= 1;
         self.volatile -= usize::from(volatile);
         self.entries_memory -= memory;
@@ -90,8 +91,9 @@ impl Totals {
 /// A database of a keyspace.
 #[derive(Debug)]
 pub struct Db {
-    table: Table,
-    totals: Totals,
+    pub(super) table: Table,
+    pub(super) totals: Totals,
+    pub(super) expire_pass: ExpirePass,
     graveyard: Graveyard,
     access_at_birth: u32,
 }
@@ -101,6 +103,7 @@ impl Db {
         Self {
             table: Table::new(hasher),
             totals: Totals::default(),
+            expire_pass: ExpirePass::default(),
             graveyard: Graveyard::default(),
             access_at_birth: 0,
         }
@@ -284,6 +287,7 @@ impl Db {
         let empty = self.table.new_empty();
         self.graveyard.bury_table(std::mem::replace(&mut self.table, empty));
         self.totals = Totals::default();
+        self.expire_pass = ExpirePass::default();
     }
 
     /// Lets an entry be freed by [`Db::free_step`] if it is large, at once if not.

@@ -60,6 +60,11 @@ impl fmt::Debug for KeyHasher {
 pub(crate) struct KeyHash(u64);
 
 impl KeyHash {
+    /// A hash that begins with the `depth` bits of a prefix.
+    pub(crate) fn of_prefix(prefix: usize, depth: u8) -> Self {
+        Self(((prefix as u64) << (63 - depth)) << 1)
+    }
+
     /// The low 15 bits.
     #[inline]
     pub(crate) fn tag(self) -> u16 {
@@ -101,6 +106,8 @@ mod tests {
         assert_eq!(hash.prefix(1), 1);
         assert_eq!(hash.prefix(3), 0b101);
         assert_eq!(hash.tag(), 7);
+        assert_eq!(KeyHash::of_prefix(0b101, 3).prefix(3), 0b101);
+        assert_eq!(KeyHash::of_prefix(0, 0), KeyHash(0));
     }
 
     #[test]

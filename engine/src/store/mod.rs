@@ -8,6 +8,8 @@
 //! | `table`, `slab`, `segment` | extendible hashing: directory, places, bounded swiss tables |
 //! | `entry` | key and value in one block |
 //! | `object` | types of value, and values with a heap of their own |
+//! | `scan`, `sample` | cursors, entries at random |
+//! | `expire`, `evict` | the active pass, the eviction policies and access clocks |
 //! | `graveyard` | freeing in slices |
 //! | `glob` | Redis's patterns |
 //! | `hash`, `size_class`, `integer` | the key's hash, jemalloc's size classes, canonical numbers |
@@ -18,12 +20,16 @@
 mod db;
 mod entry;
 mod entry_mut;
+mod evict;
+mod expire;
 mod glob;
 mod graveyard;
 mod hash;
 mod integer;
 mod keyspace;
 mod object;
+mod sample;
+mod scan;
 mod segment;
 mod size_class;
 mod slab;
@@ -32,10 +38,13 @@ mod table;
 pub use db::{Db, Expiry, Lookup, Written};
 pub use entry::{ACCESS_MAX, Entry, Value};
 pub use entry_mut::{EntryMut, ObjectMut};
+pub use evict::{EvictConfig, Evictor, Policy};
 pub use glob::{Case, glob_matches};
 pub use integer::parse_canonical;
 pub use keyspace::Keyspace;
 pub use object::{Object, Type};
+pub use sample::Pool;
+pub use scan::CURSOR_END;
 
 #[cfg(test)]
 mod tests;

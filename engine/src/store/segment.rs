@@ -12,6 +12,7 @@ use std::mem;
 
 use hashbrown::HashTable;
 
+use super::db::is_due;
 use super::entry::Entry;
 use super::hash::{KeyHash, KeyHasher};
 
@@ -21,8 +22,6 @@ pub(crate) const BUCKETS_MAX: usize = 2048;
 pub(crate) const LEN_MAX: usize = BUCKETS_MAX / 8 * 7;
 /// Two buddies with no more than this between them become one: half of what each has after a split.
 const MERGED_MAX: usize = LEN_MAX / 4;
-/// A full segment with fewer entries than this is full of tombstones and is rebuilt, not split.
-const SPARSE_MAX: usize = LEN_MAX / 4 * 3;
 /// Tables up to this size are not worth shrinking.
 const SHRINK_BUCKETS_MIN: usize = 32;
 /// How far ahead a split fetches the keys it has to read.
@@ -59,6 +58,21 @@ impl Deadlines {
     pub(crate) fn replace(&mut self, was_volatile: bool, expiry_ms: Option<u64>) {
         self.subtract(was_volatile);
         self.add(expiry_ms);
+    }
+
+    pub(crate) fn volatile(&self) -> usize {
+        self.volatile as usize
+    }
+
+    /// False only if nothing is due.
+    #[inline]
+    pub(crate) fn may_be_due(&self, now_ms: u64) -> bool {
+        is_due(self.earliest_ms, now_ms)
+    }
+
+    /// Tightens the bound to the earliest deadline there is.
+    pub(crate) fn set_earliest(&mut self, earliest_ms: u64) {
+        self.earliest_ms = earliest_ms;
     }
 
     fn merge(&mut self, other: Self) {
@@ -113,14 +127,15 @@ impl Segment {
 
     /// Whether a full segment can make room without a split.
     pub(crate) fn can_grow(&self) -> bool {
-        self.entries.num_buckets() < BUCKETS_MAX || self.entries.len() < SPARSE_MAX
+        self.entries.num_buckets() < BUCKETS_MAX
     }
 
-    /// Makes room for an entry in a full segment: the next size up, or the same size without its tombstones.
+    /// Makes room for at least an eighth more: the next size up, or where replaced keys left tombstones the same
+    /// size without them. (hashbrown's own choice is to double from half full on, so that a table of constant
+    /// size would double once.)
     pub(crate) fn grow(&mut self) {
         let len = self.entries.len();
-        let room = if len < self.entries.num_buckets() / 2 { len + len / 4 } else { len };
-        let old = mem::replace(&mut self.entries, HashTable::with_capacity(room + 1));
+        let old = mem::replace(&mut self.entries, HashTable::with_capacity(len + len / 8 + 1));
         self.take_in(old);
     }
 

@@ -80,9 +80,33 @@ impl Table {
         Some(self.segments.at_mut(id))
     }
 
+    /// How many bits of the hash the directory is indexed by.
+    pub(crate) fn depth(&self) -> u8 {
+        self.depth
+    }
+
+    /// Places in the directory.
+    pub(crate) fn places(&self) -> usize {
+        self.directory.len()
+    }
+
+    /// The first segment with entries of a prefix, or the one they share with others.
+    pub(crate) fn segment_of_prefix(&self, prefix: usize, depth: u8) -> Option<&Segment> {
+        self.segment(KeyHash::of_prefix(prefix, depth))
+    }
+
     /// The segment in a place of the directory.
     pub(crate) fn segment_at(&self, place: usize) -> Option<&Segment> {
         self.directory.get(place).map(|&id| self.segments.at(id))
+    }
+
+    pub(crate) fn segment_at_mut(&mut self, place: usize) -> Option<&mut Segment> {
+        self.directory.get(place).map(|&id| self.segments.at_mut(id))
+    }
+
+    /// Gives back what a segment that lost entries no longer needs.
+    pub(crate) fn contract_prefix(&mut self, prefix: usize, depth: u8) {
+        self.contract(KeyHash::of_prefix(prefix, depth));
     }
 
     /// Every segment once, in the order of prefixes.

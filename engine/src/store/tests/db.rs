@@ -218,7 +218,8 @@ fn a_table_grows_and_shrinks_with_its_keys() {
     for i in 0..60_000 {
         assert_eq!(db.find(&key(i)).and_then(Entry::expiry), (i % 3 == 0).then_some(u64::from(i)), "{i}");
     }
-    for i in 0..60_000 {
+    // Latest deadline first: the bounds of merged segments must still hold for those that stay.
+    for i in (0..60_000).rev() {
         assert!(db.remove(&key(i)).is_some(), "{i}");
         if i % 5000 == 0 {
             db.assert_invariants();
@@ -234,14 +235,14 @@ fn churn_at_a_constant_size_does_not_grow_the_table() {
     let mut keyspace = Keyspace::new(1, 7);
     let db = keyspace.db_mut(0);
     let key = |i: u32| format!("key:{i}").into_bytes();
-    (0..20_000).for_each(|i| drop(db.insert(Entry::integer(&key(i), 0, None))));
+    (0..18_400).for_each(|i| drop(db.insert(Entry::integer(&key(i), 0, None))));
     let settled = db.memory();
-    for i in 20_000..200_000 {
-        db.remove(&key(i - 20_000)).expect("inserted before");
+    for i in 18_400..200_000 {
+        db.remove(&key(i - 18_400)).expect("inserted before");
         db.insert(Entry::integer(&key(i), 0, None));
     }
     db.assert_invariants();
-    assert!(db.memory() < settled * 3 / 2, "{settled} became {}", db.memory());
+    assert!(db.memory() <= settled * 21 / 20, "{settled} became {}", db.memory());
 }
 
 #[test]

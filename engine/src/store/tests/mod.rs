@@ -1,3 +1,4 @@
 //! The store as a whole, against plain models.
 
 mod db;
+mod scan;

@@ -1,0 +1,164 @@
+//! The active pass: removing keys whose time is over though nobody asks for them.
+//!
+//! Each segment knows a lower bound of its earliest deadline, so one with nothing due costs a look at its
+//! header. One with something due is read whole, its blocks fetched ahead, and its bound made exact. The pass
+//! walks the segments in the order of prefixes and remembers where it stopped, by prefix, so that splits and
+//! merges between steps neither stall it nor hide a segment.
+//!
+//! With the pass run every 100 ms and a budget that lets it get round, a key goes within 100 ms of its deadline.
+
+use super::db::{Db, is_due};
+use super::entry::Entry;
+use super::segment::Segment;
+use super::table::DEPTH_MAX;
+
+/// One past the last position, prefixes taken at the deepest level.
+const END: u32 = 1 << DEPTH_MAX;
+/// Deadlines looked at in a step to estimate the average time to live.
+const TTL_SAMPLES: usize = 16;
+/// Weight of the past in that estimate: as in Redis, 49 of 50.
+const TTL_WEIGHT: u64 = 50;
+
+/// Where the pass of a database stands, and what it has found.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct ExpirePass {
+    next: u32,
+    average_ttl_ms: u64,
+}
+
+impl Db {
+    /// Removes keys whose time is over, handing each to `expired`. Looks at about `budget` segments and entries,
+    /// goes round at most once, and goes on there the next time. True if the budget ran out first.
+    pub fn expire_step(&mut self, now_ms: u64, budget: usize, mut expired: impl FnMut(Entry)) -> bool {
+        if self.volatile_len() == 0 {
+            self.expire_pass = ExpirePass::default();
+            return false;
+        }
+        self.sample_ttl(now_ms);
+        let mut left = budget;
+        let mut walked = 0;
+        while walked < END {
+            if left == 0 {
+                return true;
+            }
+            let (span, cost) = self.expire_segment(now_ms, &mut expired);
+            walked += span;
+            left = left.saturating_sub(cost);
+        }
+        false
+    }
+
+    /// An estimate of the expiring keys' average time to live, in milliseconds; 0 while there is none.
+    pub fn average_ttl_ms(&self) -> u64 {
+        self.expire_pass.average_ttl_ms
+    }
+
+    /// The next segment of the pass: how far that took it, and what it cost.
+    fn expire_segment(&mut self, now_ms: u64, expired: &mut impl FnMut(Entry)) -> (u32, usize) {
+        let place = (self.expire_pass.next >> (DEPTH_MAX - self.table.depth())) as usize;
+        let Some(segment) = self.table.segment_at_mut(place) else { return (END, 1) };
+        let (prefix, depth) = (segment.prefix(), segment.depth());
+        let span = 1 << (DEPTH_MAX - depth);
+        let end = (prefix as u32 + 1) * span;
+        let walked = end - self.expire_pass.next;
+        self.expire_pass.next = if end == END { 0 } else { end };
+        if !segment.deadlines.may_be_due(now_ms) {
+            return (walked, 1);
+        }
+        let cost = segment.deadlines.volatile();
+        let totals = &mut self.totals;
+        segment.remove_due(now_ms, |entry| {
+            totals.subtract(entry.memory(), true);
+            expired(entry);
+        });
+        self.table.contract_prefix(prefix, depth);
+        (walked, cost.max(1))
+    }
+
+    fn sample_ttl(&mut self, now_ms: u64) {
+        let place = (self.expire_pass.next >> (DEPTH_MAX - self.table.depth())) as usize;
+        let Some(segment) = self.table.segment_at(place) else { return };
+        let volatile = segment.entries.iter().filter_map(Entry::expiry).take(TTL_SAMPLES);
+        let (sum, count) =
+            volatile.fold((0u64, 0), |(sum, n), at| (sum.saturating_add(at.saturating_sub(now_ms)), n + 1));
+        let Some(average) = sum.checked_div(count) else { return };
+        let past = &mut self.expire_pass.average_ttl_ms;
+        *past =
+            if *past == 0 { average } else { *past / TTL_WEIGHT * (TTL_WEIGHT - 1) + average / TTL_WEIGHT };
+    }
+}
+
+impl Segment {
+    /// Removes the entries that are due, and makes the bound exact.
+    fn remove_due(&mut self, now_ms: u64, mut removed: impl FnMut(Entry)) {
+        self.entries.iter().filter(|entry| entry.is_volatile()).for_each(Entry::prefetch);
+        let mut earliest_ms = u64::MAX;
+        let due = self.entries.extract_if(|entry| {
+            let Some(at) = entry.expiry() else { return false };
+            let due = is_due(at, now_ms);
+            if !due {
+                earliest_ms = earliest_ms.min(at);
+            }
+            due
+        });
+        for entry in due {
+            self.deadlines.subtract(true);
+            removed(entry);
+        }
+        self.deadlines.set_earliest(earliest_ms);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::store::{Expiry, Keyspace};
+    use fastrand::Rng;
+
+    #[test]
+    fn keys_go_within_a_step_of_their_deadline() {
+        let mut keyspace = Keyspace::new(1, 3);
+        let db = keyspace.db_mut(0);
+        let mut rng = Rng::with_seed(5);
+        for i in 0..50_000u32 {
+            db.set_string(&i.to_be_bytes(), b"value", Expiry::At(rng.u64(1000..20_000)));
+            db.set_string(&(i + 1_000_000).to_be_bytes(), b"value", Expiry::None);
+        }
+        for now in (0..21_000).step_by(100) {
+            let cut = db.expire_step(now, 1_000_000, |entry| {
+                let at = entry.expiry().expect("it expired");
+                assert!(at < now && now <= at + 100, "{at} removed at {now}");
+            });
+            assert!(!cut);
+        }
+        db.assert_invariants();
+        assert_eq!((db.len(), db.volatile_len()), (50_000, 0));
+    }
+
+    #[test]
+    fn a_small_budget_gets_round_in_the_end() {
+        let mut keyspace = Keyspace::new(1, 3);
+        let db = keyspace.db_mut(0);
+        (0..40_000u32).for_each(|i| drop(db.insert(Entry::integer(&i.to_be_bytes(), 0, Some(10)))));
+        assert!(!db.expire_step(10, 100, |_| panic!("nothing is due in its own millisecond")));
+        let mut gone = 0;
+        let mut steps = 0;
+        while db.expire_step(11, 1, |_| gone += 1) {
+            steps += 1;
+            assert!(steps < 1000);
+        }
+        assert!(steps > 10, "one segment a step: {steps}");
+        assert_eq!((gone, db.len()), (40_000, 0));
+        db.assert_invariants();
+    }
+
+    #[test]
+    fn the_average_ttl_follows_the_keys() {
+        let mut keyspace = Keyspace::new(1, 3);
+        let db = keyspace.db_mut(0);
+        assert_eq!(db.average_ttl_ms(), 0);
+        (0..1000u32).for_each(|i| drop(db.insert(Entry::integer(&i.to_be_bytes(), 0, Some(60_000)))));
+        db.expire_step(10_000, 100, |_| {});
+        assert_eq!(db.average_ttl_ms(), 50_000);
+    }
+}
