@@ -27,6 +27,10 @@ use crate::{Limits, ProtocolError, inline};
 
 /// The bytes behind an argument: CR LF.
 const TERMINATOR_LEN: usize = 2;
+/// Digits of a header that is read at a glance: with its type, CR and LF within eight bytes, and no
+/// length a client must be authenticated for.
+const SHORT_DIGITS_MAX: usize = 4;
+const _: () = assert!(10_usize.pow(SHORT_DIGITS_MAX as u32) <= UNAUTHENTICATED_BULK_LEN_MAX);
 
 /// Where an argument's bytes are.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -96,31 +100,42 @@ impl Parser {
     ) -> Result<Step, ProtocolError> {
         spans.clear();
         let buf = &buf[..buf.len().min(Self::REACH)];
-        let mut cursor = Cursor::default();
-        if let Some(half) = &mut self.half_read {
-            if buf.len() < half.wanted {
-                let wanted = half.wanted;
-                return Ok(Step::Incomplete { consumed: 0, wanted });
-            }
-            cursor = half.cursor;
-            std::mem::swap(spans, &mut half.spans);
-            self.half_read = None;
+        if self.half_read.is_some() {
+            return self.resume(buf, limits, spans);
         }
-        match cursor.read_command(buf, limits, spans, &mut self.inline_args)? {
-            Found::Multibulk => Ok(Step::Command { consumed: cursor.at }),
-            Found::Inline => Ok(Step::Inline { consumed: cursor.at }),
-            Found::Nothing { wanted } => Ok(self.keep(cursor, spans, wanted)),
+        let cursor = Cursor::read_short(buf, limits, spans);
+        if cursor.args_left == 0 && cursor.at > 0 {
+            return Ok(Step::Command { consumed: cursor.at });
         }
-    }
-
-    /// Forgets a half-read command: the caller will give its first byte again.
-    pub fn reset(&mut self) {
-        self.half_read = None;
+        self.go_on(cursor, buf, limits, spans)
     }
 
     /// The bytes the spans of the last [`Step::Inline`] point into.
     pub fn inline_args(&self) -> &[u8] {
         &self.inline_args
+    }
+
+    fn resume(&mut self, buf: &[u8], limits: &Limits, spans: &mut Vec<Span>) -> Result<Step, ProtocolError> {
+        let Some(half) = self.half_read.take_if(|half| half.wanted <= buf.len()) else {
+            let wanted = self.half_read.as_ref().map_or(0, |half| half.wanted);
+            return Ok(Step::Incomplete { consumed: 0, wanted });
+        };
+        *spans = half.spans;
+        self.go_on(half.cursor, buf, limits, spans)
+    }
+
+    fn go_on(
+        &mut self,
+        mut cursor: Cursor,
+        buf: &[u8],
+        limits: &Limits,
+        spans: &mut Vec<Span>,
+    ) -> Result<Step, ProtocolError> {
+        match cursor.read_command(buf, limits, spans, &mut self.inline_args)? {
+            Found::Multibulk => Ok(Step::Command { consumed: cursor.at }),
+            Found::Inline => Ok(Step::Inline { consumed: cursor.at }),
+            Found::Nothing { wanted } => Ok(self.keep(cursor, spans, wanted)),
+        }
     }
 
     /// Puts aside what there is of a command. `wanted` counts from the buffer's start.
@@ -163,7 +178,36 @@ struct Cursor {
 }
 
 impl Cursor {
+    /// Reads as much of a command as needs no second look: headers of few digits, arguments that
+    /// are all there. That is all of nearly every command. Where it stops, [`Cursor::read_command`]
+    /// goes on: with what is long, half-read, inline or wrong.
     #[inline]
+    fn read_short(buf: &[u8], limits: &Limits, spans: &mut Vec<Span>) -> Self {
+        let Some((count @ 1.., header_len)) = short_header(b'*', buf) else {
+            return Self::default();
+        };
+        if count > UNAUTHENTICATED_ARGS_MAX as usize && !limits.authenticated {
+            return Self::default();
+        }
+        let end_max = buf.len().min(request_len_max(limits));
+        let (mut at, mut args_left) = (header_len, count);
+        while args_left > 0 {
+            let Some((len, header_len)) = short_header(b'$', &buf[at..]) else {
+                break;
+            };
+            let start = at + header_len;
+            let end = start + len + TERMINATOR_LEN;
+            if end > end_max || len > limits.bulk_len_max {
+                break;
+            }
+            spans.push(Span::new(start, len));
+            at = end;
+            args_left -= 1;
+        }
+        Self { at, args_left: args_left as u32, ..Self::default() }
+    }
+
+    /// Reads from wherever the cursor is to the command's end.
     fn read_command(
         &mut self,
         buf: &[u8],
@@ -194,15 +238,7 @@ impl Cursor {
     }
 
     /// Reads `*N`; `None` if it has not all arrived. Without arguments, `args_left` stays zero.
-    #[inline]
     fn multibulk_header(&mut self, buf: &[u8], limits: &Limits) -> Result<Option<()>, ProtocolError> {
-        if let Some((count, header_len)) = short_header(&buf[self.at..])
-            && (count as i64) <= UNAUTHENTICATED_ARGS_MAX
-        {
-            self.args_left = count as u32;
-            self.at += header_len;
-            return Ok(Some(()));
-        }
         let Some(end) = self.line_end(b'\r', 1, buf, ProtocolError::MultibulkCountTooBig)? else {
             return Ok(None);
         };
@@ -218,7 +254,6 @@ impl Cursor {
     }
 
     /// Splits the line at `at`; `None` if it has not all arrived.
-    #[cold]
     fn inline_command(
         &mut self,
         buf: &[u8],
@@ -235,7 +270,6 @@ impl Cursor {
     }
 
     /// Reads the `args_left` arguments.
-    #[inline]
     fn arguments(
         &mut self,
         buf: &[u8],
@@ -268,19 +302,7 @@ impl Cursor {
     }
 
     /// Reads `$N`; `None` if it has not all arrived.
-    #[inline]
     fn bulk_header(&mut self, buf: &[u8], limits: &Limits) -> Result<Option<usize>, ProtocolError> {
-        if buf.get(self.at) == Some(&b'$')
-            && let Some((len, header_len)) = short_header(&buf[self.at..])
-            && len <= limits.bulk_len_max
-        {
-            self.at += header_len;
-            return Ok(Some(len));
-        }
-        self.long_bulk_header(buf, limits)
-    }
-
-    fn long_bulk_header(&mut self, buf: &[u8], limits: &Limits) -> Result<Option<usize>, ProtocolError> {
         let Some(end) = self.line_end(b'\r', 1, buf, ProtocolError::BulkCountTooBig)? else {
             return Ok(None);
         };
@@ -338,22 +360,29 @@ fn request_len_max(limits: &Limits) -> usize {
     limits.request_len_max.min(Parser::REACH - LINE_LEN_MAX - TERMINATOR_LEN)
 }
 
-/// Value and length of a header of one to four digits, all there: nearly every header there is.
-/// The rest, what is malformed included, is [`Cursor::line_end`]'s and [`parse_number`]'s.
+/// Value and length of a header of one to [`SHORT_DIGITS_MAX`] digits. What is longer, shorter of a byte behind it or
+/// malformed is [`Cursor::line_end`]'s and [`parse_number`]'s.
 #[inline]
-fn short_header(header: &[u8]) -> Option<(usize, usize)> {
-    let digit = |byte: u8| usize::from(byte - b'0');
-    match *header {
-        [_, a @ b'0'..=b'9', b'\r', _, ..] => Some((digit(a), 4)),
-        [_, a @ b'1'..=b'9', b @ b'0'..=b'9', b'\r', _, ..] => Some((digit(a) * 10 + digit(b), 5)),
-        [_, a @ b'1'..=b'9', b @ b'0'..=b'9', c @ b'0'..=b'9', b'\r', _, ..] => {
-            Some((digit(a) * 100 + digit(b) * 10 + digit(c), 6))
+fn short_header(kind: u8, header: &[u8]) -> Option<(usize, usize)> {
+    // One bounds check, one load.
+    let header = header.first_chunk::<8>().filter(|header| header[0] == kind)?;
+    let mut value = digit(header[1])?;
+    for (len, byte) in (2..).zip(&header[2..SHORT_DIGITS_MAX + 2]) {
+        if *byte == b'\r' {
+            return Some((value, len + TERMINATOR_LEN));
         }
-        [_, a @ b'1'..=b'9', b @ b'0'..=b'9', c @ b'0'..=b'9', d @ b'0'..=b'9', b'\r', _, ..] => {
-            Some((digit(a) * 1000 + digit(b) * 100 + digit(c) * 10 + digit(d), 7))
+        // Behind a leading zero only the header's end may stand.
+        if value == 0 {
+            return None;
         }
-        _ => None,
+        value = value * 10 + digit(*byte)?;
     }
+    None
+}
+
+#[inline]
+fn digit(byte: u8) -> Option<usize> {
+    Some(byte.wrapping_sub(b'0')).filter(|digit| *digit <= 9).map(usize::from)
 }
 
 /// A number as Redis's `string2ll` takes it.
@@ -364,11 +393,9 @@ fn parse_number(text: &[u8]) -> Option<i64> {
     };
     let magnitude = match digits {
         b"0" if !negative => 0,
-        [b'1'..=b'9', ..] => digits.iter().try_fold(0_u64, |value, byte| {
-            let digit = byte.wrapping_sub(b'0');
-            (digit <= 9).then_some(())?;
-            value.checked_mul(10)?.checked_add(digit.into())
-        })?,
+        [b'1'..=b'9', ..] => digits
+            .iter()
+            .try_fold(0_u64, |value, byte| value.checked_mul(10)?.checked_add(digit(*byte)? as u64))?,
         _ => return None,
     };
     if negative { 0_i64.checked_sub_unsigned(magnitude) } else { i64::try_from(magnitude).ok() }
@@ -389,6 +416,7 @@ mod tests {
                 Ok(Step::Incomplete { .. }) => return (commands, None),
                 Err(error) => return (commands, Some(error)),
             };
+            assert!(consumed > 0);
             commands.push(spans.iter().map(|span| span.of(source).to_vec()).collect());
             rest = &rest[consumed..];
         }
@@ -488,6 +516,17 @@ mod tests {
                 input.escape_ascii()
             );
         }
+    }
+
+    #[test]
+    fn strangers_are_refused_though_all_of_it_is_there() {
+        let limits = Limits { authenticated: false, ..Limits::default() };
+        let largest = [b"*1\r\n$16384\r\n".as_slice(), &[b'x'; 16386]].concat();
+        assert_eq!(parse(&largest, &limits).0.len(), 1);
+        let larger = [b"*1\r\n$16385\r\n".as_slice(), &[b'x'; 16387]].concat();
+        assert_eq!(parse(&larger, &limits).1, Some(ProtocolError::UnauthenticatedBulkLength));
+        let more = [b"*11\r\n".as_slice(), &b"$1\r\nx\r\n".repeat(11)].concat();
+        assert_eq!(parse(&more, &limits).1, Some(ProtocolError::UnauthenticatedMultibulkLength));
     }
 
     #[test]
