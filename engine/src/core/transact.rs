@@ -86,7 +86,7 @@ impl Core {
             Part::Lend { keys, lent } => {
                 *lent = true;
                 let entries: Vec<Lent> =
-                    keys.iter().map(|(key, _)| take_out(&mut self.shard.keyspace, key)).collect();
+                    keys.iter().map(|key| take_out(&mut self.shard.keyspace, key)).collect();
                 self.schedule.note_lent(entries.len());
                 self.post_tx(from, TxMessage::Granted { id, shard: self.id, lent: entries });
             }
@@ -254,12 +254,8 @@ impl Outcome {
 
 /// Takes a key's entries out of all databases.
 fn take_out(keyspace: &mut Keyspace, key: &[u8]) -> Lent {
-    (0..keyspace.len())
-        .filter(|&db| !keyspace.db(db).is_empty())
-        .collect::<Vec<_>>()
-        .into_iter()
-        .filter_map(|db| Some((db as u16, keyspace.db_mut(db).remove(key)?)))
-        .collect()
+    let dbs = keyspace.iter_mut().enumerate().filter(|(_, db)| !db.is_empty());
+    dbs.filter_map(|(index, db)| Some((index as u16, db.remove(key)?))).collect()
 }
 
 /// Makes one reply of those of the shards. An error of any of them is the whole's.

@@ -60,8 +60,7 @@ impl Pending {
             Work::Scatter { job, .. } => Part::Share(Job { args: share_of(job, share), ..job.clone_head() }),
             Work::Together { job } => {
                 let args = job.args.as_args();
-                let keys =
-                    share.keys.iter().map(|&(index, writes)| (args.at(index).into(), writes)).collect();
+                let keys = share.keys.iter().map(|&(index, _)| args.at(index).into()).collect();
                 Part::Lend { keys, lent: false }
             }
             Work::Atomic(errand) => Part::Atomic(Arc::clone(errand)),

@@ -19,8 +19,8 @@ pub enum Part {
     Visit { errand: Arc<dyn AnyErrand>, ticket: Ticket, from: ReactorId },
     /// One shard's share of a scattered command.
     Share(Job),
-    /// Keys to lend, each with whether it may be written.
-    Lend { keys: Vec<(Box<[u8]>, bool)>, lent: bool },
+    /// Keys to lend.
+    Lend { keys: Vec<Box<[u8]>>, lent: bool },
     /// A visit that all shards make as one step.
     Atomic(Arc<dyn AnyErrand>),
 }
@@ -29,9 +29,8 @@ impl Part {
     fn footprint(&self) -> Footprint {
         match self {
             Self::Alone { job, .. } | Self::Share(job) => footprint_of(job.command, job.args.as_args()),
-            Self::Lend { keys, .. } => {
-                Footprint::keys(keys.iter().map(|(key, writes)| (lock::key_hash(key), *writes)))
-            }
+            // A key that is lent is away: even one that is only read must be nobody else's meanwhile.
+            Self::Lend { keys, .. } => Footprint::keys(keys.iter().map(|key| (lock::key_hash(key), true))),
             Self::Visit { .. } => Footprint::shard(lock::Mode::Shared),
             Self::Atomic(_) => Footprint::shard(lock::Mode::Exclusive),
         }
