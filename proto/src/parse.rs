@@ -1,10 +1,8 @@
 //! The request parser: bytes of a connection in, arguments out, nothing copied.
 //!
 //! ```text
-//!  buf ─► ┌ consumed ┬ the command ──────────────────────────────────────────┬ the next …
-//!         │ \r\n *0… │ * 3 \r\n $ 3 \r\n SET \r\n $ 1 \r\n k \r\n $ 1 \r\n v \r\n │
-//!         └──────────┴──────────────────── ▲▲▲ ──────────── ▲ ─────────── ▲ ──┴─
-//!                                         spans: (start, len) of each argument
+//! buf ─► \r\n*0\r\n*2\r\n$3\r\nGET\r\n$4\r\nkey1\r\n*1\r\n…
+//!        └ passed ┘     spans: └─┘          └──┘    ▲ consumed
 //! ```
 //!
 //! Invariants
@@ -100,8 +98,8 @@ impl Parser {
     ) -> Result<Step, ProtocolError> {
         spans.clear();
         let buf = &buf[..buf.len().min(Self::REACH)];
-        if self.half_read.is_some() {
-            return self.resume(buf, limits, spans);
+        if let Some(half) = self.half_read.take() {
+            return self.resume(half, buf, limits, spans);
         }
         let cursor = Cursor::read_short(buf, limits, spans);
         if cursor.args_left == 0 && cursor.at > 0 {
@@ -115,11 +113,19 @@ impl Parser {
         &self.inline_args
     }
 
-    fn resume(&mut self, buf: &[u8], limits: &Limits, spans: &mut Vec<Span>) -> Result<Step, ProtocolError> {
-        let Some(half) = self.half_read.take_if(|half| half.wanted <= buf.len()) else {
-            let wanted = self.half_read.as_ref().map_or(0, |half| half.wanted);
+    #[cold]
+    fn resume(
+        &mut self,
+        half: Box<HalfRead>,
+        buf: &[u8],
+        limits: &Limits,
+        spans: &mut Vec<Span>,
+    ) -> Result<Step, ProtocolError> {
+        let wanted = half.wanted;
+        if buf.len() < wanted {
+            self.half_read = Some(half);
             return Ok(Step::Incomplete { consumed: 0, wanted });
-        };
+        }
         *spans = half.spans;
         self.go_on(half.cursor, buf, limits, spans)
     }
@@ -521,9 +527,9 @@ mod tests {
     #[test]
     fn strangers_are_refused_though_all_of_it_is_there() {
         let limits = Limits { authenticated: false, ..Limits::default() };
-        let largest = [b"*1\r\n$16384\r\n".as_slice(), &[b'x'; 16386]].concat();
+        let largest = [b"*1\r\n$16384\r\n".as_slice(), &vec![b'x'; 16386]].concat();
         assert_eq!(parse(&largest, &limits).0.len(), 1);
-        let larger = [b"*1\r\n$16385\r\n".as_slice(), &[b'x'; 16387]].concat();
+        let larger = [b"*1\r\n$16385\r\n".as_slice(), &vec![b'x'; 16387]].concat();
         assert_eq!(parse(&larger, &limits).1, Some(ProtocolError::UnauthenticatedBulkLength));
         let more = [b"*11\r\n".as_slice(), &b"$1\r\nx\r\n".repeat(11)].concat();
         assert_eq!(parse(&more, &limits).1, Some(ProtocolError::UnauthenticatedMultibulkLength));
