@@ -27,6 +27,18 @@ pub(crate) fn split(line: &[u8], args: &mut Vec<u8>, spans: &mut Vec<Span>) -> R
     Ok(())
 }
 
+/// The arguments of `line`, each for itself. Configuration files are written by the same rules.
+pub fn split_words(line: &[u8]) -> Result<Vec<Vec<u8>>, ProtocolError> {
+    let mut words = Vec::new();
+    let mut rest = line.trim_start_by_blanks();
+    while !rest.is_empty() {
+        let mut word = Vec::new();
+        rest = argument(rest, &mut word)?.trim_start_by_blanks();
+        words.push(word);
+    }
+    Ok(words)
+}
+
 /// Takes one argument off the front of `rest`; returns what follows it.
 fn argument<'a>(mut rest: &'a [u8], args: &mut Vec<u8>) -> Result<&'a [u8], ProtocolError> {
     while let Some((&byte, tail)) = rest.split_first() {

@@ -27,5 +27,6 @@ mod parse;
 pub use decode::Value;
 pub use encode::{Reply, Version, encode_command, format_double};
 pub use error::{DecodeError, ProtocolError};
+pub use inline::split_words;
 pub use limits::{BULK_LEN_DEFAULT, Limits, REQUEST_LEN_DEFAULT};
 pub use parse::{Parser, Span, Step};

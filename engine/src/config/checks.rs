@@ -53,18 +53,22 @@ pub(super) fn host_name(word: &[u8]) -> Result<(), &'static str> {
     Err("Hostnames may only contain alphanumeric characters, hyphens or dots")
 }
 
-/// Text with `{variable}` in it.
+/// Text with `{variable}` in it, and `{{` for a brace.
 pub(super) fn title_template(word: &[u8]) -> Result<(), &'static str> {
     const INVALID: &str = "template format is invalid or contains unknown variables";
     const VARIABLES: [&str; 7] =
         ["title", "listen-addr", "server-mode", "port", "tls-port", "unixsocket", "config-file"];
-    let mut rest = String::from_utf8_lossy(word).into_owned();
+    let text = String::from_utf8_lossy(word).replace("{{", "");
+    if word.trim_ascii().is_empty() {
+        return Err(INVALID);
+    }
+    let mut rest = text.as_str();
     while let Some((_, after)) = rest.split_once('{') {
         let (variable, after) = after.split_once('}').ok_or(INVALID)?;
         if !VARIABLES.contains(&variable) {
             return Err(INVALID);
         }
-        rest = after.to_owned();
+        rest = after;
     }
     Ok(())
 }
@@ -87,19 +91,6 @@ pub(super) fn oom_scores(words: &[Vec<u8>]) -> Result<(), &'static str> {
         return Ok(());
     }
     Err("Invalid oom-score-adj-values, elements must be between -2000 and 2000.")
-}
-
-pub(super) fn shutdown_flags(words: &[Vec<u8>]) -> Result<(), &'static str> {
-    const FLAGS: [&[u8]; 5] = [b"default", b"save", b"nosave", b"now", b"force"];
-    let has = |flag: &[u8]| words.iter().any(|word| word.eq_ignore_ascii_case(flag));
-    if words.is_empty() || !words.iter().all(|word| FLAGS.iter().any(|flag| word.eq_ignore_ascii_case(flag)))
-    {
-        return Err("argument(s) must be one of the following: default, save, nosave, now, force");
-    }
-    if has(b"save") && has(b"nosave") {
-        return Err("shutdown options SAVE and NOSAVE can't be used simultaneously");
-    }
-    Ok(())
 }
 
 /// `host port`, or `no one`. The empty list is the default.

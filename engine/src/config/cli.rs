@@ -99,3 +99,71 @@ fn append_word(options: &mut Vec<Vec<u8>>, word: &[u8]) {
         line.extend(syntax::quote_if_needed(word));
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn parse(arguments: &[&str]) -> Invocation {
+        Invocation::parse(&arguments.iter().map(OsString::from).collect::<Vec<_>>())
+    }
+
+    fn options(arguments: &[&str]) -> Vec<String> {
+        let Invocation::Run(parsed) = parse(arguments) else { panic!("does not run") };
+        parsed.options.into_iter().map(|line| String::from_utf8(line).unwrap()).collect()
+    }
+
+    #[test]
+    fn options_become_lines() {
+        assert_eq!(
+            options(&["--port", "7777", "--save", "", "--appendonly", "no"]),
+            ["port 7777", "save \"\"", "appendonly no"]
+        );
+        assert_eq!(options(&["--save", "900", "1", "300", "10"]), ["save 900 1 300 10"]);
+        assert_eq!(options(&["--save", "900 1"]), ["save \"900 1\""]);
+        assert_eq!(options(&["--port 6380", "--hz", "5"]), ["port 6380", "hz 5"]);
+    }
+
+    #[test]
+    fn the_word_after_a_name_is_a_value_whatever_it_looks_like() {
+        assert_eq!(
+            options(&["--proc-title-template", "--x", "--hz", "5"]),
+            ["proc-title-template --x", "hz 5"]
+        );
+        assert_eq!(options(&["--save", "--hz", "5"]), ["save \"\"", "hz 5"]);
+        assert_eq!(options(&["--hz", "5", "--save"]), ["hz 5", "save \"\""]);
+    }
+
+    #[test]
+    fn words_without_an_option_become_a_line_that_is_refused() {
+        assert_eq!(options(&["-x"]), [" -x"]);
+    }
+
+    #[test]
+    fn the_first_word_without_dash_is_the_file() {
+        let Invocation::Run(parsed) = parse(&["a.conf", "--port", "1", "-"]) else { panic!("does not run") };
+        assert_eq!(parsed.file, Some(PathBuf::from("a.conf")));
+        assert!(parsed.standard_input);
+        assert_eq!(parsed.options, [b"port 1"]);
+    }
+
+    #[test]
+    fn a_dash_asks_for_standard_input_where_it_is_outermost() {
+        for (arguments, expected) in [
+            (&["-"] as &[&str], true),
+            (&["-", "--port", "1"], true),
+            (&["--port", "1", "-"], true),
+            (&["--logfile", "-", "--port", "1"], false),
+            (&[], false),
+        ] {
+            let Invocation::Run(parsed) = parse(arguments) else { panic!("does not run") };
+            assert_eq!(parsed.standard_input, expected, "{arguments:?}");
+        }
+    }
+
+    #[test]
+    fn version_and_help_are_asked_for_first() {
+        assert_eq!((parse(&["-v"]), parse(&["--version"])), (Invocation::Version, Invocation::Version));
+        assert_eq!((parse(&["-h", "x"]), parse(&["--help"])), (Invocation::Help, Invocation::Help));
+    }
+}

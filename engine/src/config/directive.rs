@@ -29,6 +29,8 @@ pub enum Change {
     Start,
     /// Changeable by CONFIG SET only where `enable-protected-configs` allows it.
     Protected,
+    /// Protected in Redis, and where that is lifted still read once, at start.
+    ProtectedStart,
 }
 
 /// One row of the table.
@@ -61,9 +63,13 @@ pub(super) struct Field {
 impl Directive {
     /// The row for `name`, by name or alias, in any case.
     pub fn find(name: &[u8]) -> Option<&'static Self> {
-        super::DIRECTIVES
-            .iter()
-            .find(|row| row.names().any(|known| name.eq_ignore_ascii_case(known.as_bytes())))
+        Self::find_name(name).map(|(_, row)| row)
+    }
+
+    /// The row for `written`, and which of its names that is.
+    pub(super) fn find_name(written: &[u8]) -> Option<(&'static str, &'static Self)> {
+        let mut names = super::DIRECTIVES.iter().flat_map(|row| row.names().map(move |name| (name, row)));
+        names.find(|(name, _)| written.eq_ignore_ascii_case(name.as_bytes()))
     }
 
     /// The name and, if there is one, the alias.
@@ -149,6 +155,8 @@ macro_rules! directives {
             pub renamed_commands: Vec<super::RenamedCommand>,
             /// Absolute path of the configuration file the server was started with.
             pub file: Option<std::path::PathBuf>,
+            /// The most that `maxclients` may be set to on this machine.
+            pub maxclients_ceiling: u32,
         }
 
         impl Config {
@@ -158,6 +166,7 @@ macro_rules! directives {
                     $($( $field: Default::default(), )*)*
                     renamed_commands: Vec::new(),
                     file: None,
+                    maxclients_ceiling: u32::MAX,
                 }
             }
         }

@@ -22,8 +22,11 @@ use super::{
 /// Files may include files, so deep and no deeper.
 const INCLUDE_DEPTH_MAX: usize = 16;
 
-/// Names this far from a known one, in edits, are taken for a slip of the finger.
+/// A name is taken for a slip of the finger if it is so many edits from a known one, and not half rewritten by them.
 const TYPO_DISTANCE_MAX: usize = 3;
+
+/// No directive's name is longer; the distance of a longer one is not worth its time.
+const NAME_BYTES_MAX: usize = 64;
 
 /// Directives that only a file or the command line can hold.
 const FILE_ONLY: [&str; 5] = ["include", "rename-command", "user", "loadmodule", "sentinel"];
@@ -74,7 +77,8 @@ pub struct Loaded {
 pub fn load(arguments: &Arguments) -> Result<Loaded, LoadError> {
     let mut loader = Loader::default();
     if let Some(path) = &arguments.file {
-        loader.file(path, 0)?;
+        let text = fs::read(path).map_err(|cause| LoadError::Unreadable { path: path.clone(), cause })?;
+        loader.file_lines(path, &text, 0)?;
         loader.config.file = Some(std::path::absolute(path).unwrap_or_else(|_| path.clone()));
     }
     if arguments.standard_input {
@@ -91,7 +95,7 @@ pub fn load(arguments: &Arguments) -> Result<Loaded, LoadError> {
 /// Reads `text` as the content of a file called `path`.
 pub fn load_text(path: &Path, text: &[u8]) -> Result<Loaded, LoadError> {
     let mut loader = Loader::default();
-    loader.lines(text, 0, |line| Place::File { path: path.to_owned(), line })?;
+    loader.file_lines(path, text, 0)?;
     Ok(loader.finish())
 }
 
@@ -109,9 +113,8 @@ struct Fault {
 }
 
 impl Loader {
-    fn file(&mut self, path: &Path, depth: usize) -> Result<(), LoadError> {
-        let text = fs::read(path).map_err(|cause| LoadError::Unreadable { path: path.to_owned(), cause })?;
-        self.lines(&text, depth, |line| Place::File { path: path.to_owned(), line })
+    fn file_lines(&mut self, path: &Path, text: &[u8], depth: usize) -> Result<(), LoadError> {
+        self.lines(text, depth, |line| Place::File { path: path.to_owned(), line })
     }
 
     fn lines(&mut self, text: &[u8], depth: usize, place: impl Fn(usize) -> Place) -> Result<(), LoadError> {
@@ -122,13 +125,13 @@ impl Loader {
     }
 
     fn line(&mut self, line: &[u8], depth: usize, place: &Place) -> Result<(), LoadError> {
-        let line = syntax::trim(line);
+        let line = line.trim_ascii();
         if line.first().is_none_or(|byte| *byte == b'#') {
             return Ok(());
         }
         let at_place = |fault: Fault| LoadError::Line {
             place: place.clone(),
-            text: String::from_utf8_lossy(line).into_owned(),
+            text: shown(line),
             problem: fault.problem,
             expected: fault.expected,
         };
@@ -136,7 +139,10 @@ impl Loader {
         match words.as_slice() {
             [name, pattern] if name.eq_ignore_ascii_case(b"include") => {
                 let paths = included(pattern, depth).map_err(at_place)?;
-                paths.iter().try_for_each(|path| self.file(path, depth + 1))
+                paths.iter().try_for_each(|path| {
+                    let text = fs::read(path).map_err(|cause| at_place(unreadable(path, &cause)))?;
+                    self.file_lines(path, &text, depth + 1)
+                })
             }
             [name, values @ ..] => self.directive(name, values).map_err(at_place),
             [] => Ok(()),
@@ -192,6 +198,19 @@ impl Loader {
     }
 }
 
+/// A line for an error message: passwords stay out of logs.
+fn shown(line: &[u8]) -> String {
+    let name = line.split(u8::is_ascii_whitespace).next().unwrap_or_default();
+    match Directive::find(name) {
+        Some(row) if row.is_sensitive() => format!("{} (not shown)", row.name),
+        _ => String::from_utf8_lossy(line).into_owned(),
+    }
+}
+
+fn unreadable(path: &Path, cause: &io::Error) -> Fault {
+    Fault { problem: format!("can't open '{}': {cause}", path.display()), expected: "a file to read".into() }
+}
+
 fn unbalanced() -> Fault {
     Fault {
         problem: "Unbalanced quotes in configuration line".into(),
@@ -201,15 +220,20 @@ fn unbalanced() -> Fault {
 
 fn unknown(name: &[u8]) -> Fault {
     let name = String::from_utf8_lossy(name).to_lowercase();
-    let known = DIRECTIVES.iter().flat_map(Directive::names).chain(FILE_ONLY);
-    let nearest = known.map(|known| (strsim::damerau_levenshtein(&name, known), known)).min();
-    let expected = match nearest {
-        Some((distance, known)) if distance <= TYPO_DISTANCE_MAX => {
-            format!("a known directive: did you mean '{known}'?")
-        }
-        _ => "a known directive".into(),
+    let expected = match nearest(&name) {
+        Some(known) => format!("a known directive: did you mean '{known}'?"),
+        None => "a known directive".into(),
     };
     Fault { problem: format!("unknown directive '{name}'"), expected }
+}
+
+fn nearest(name: &str) -> Option<&'static str> {
+    if name.len() > NAME_BYTES_MAX {
+        return None;
+    }
+    let known = DIRECTIVES.iter().flat_map(Directive::names).chain(FILE_ONLY);
+    let (distance, known) = known.map(|known| (strsim::damerau_levenshtein(name, known), known)).min()?;
+    (distance <= TYPO_DISTANCE_MAX.min(name.len() / 2)).then_some(known)
 }
 
 /// The files an include names. A pattern may match none; a plain name must exist, which opening it finds out.
@@ -226,3 +250,7 @@ fn included(pattern: &[u8], depth: usize) -> Result<Vec<PathBuf>, Fault> {
     let matches = glob::glob(text).map_err(|error| invalid(error.to_string()))?;
     matches.map(|entry| entry.map_err(|error| invalid(error.to_string()))).collect()
 }
+
+#[cfg(test)]
+#[path = "load_tests.rs"]
+mod tests;

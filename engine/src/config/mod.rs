@@ -1,7 +1,8 @@
 //! The server's settings: redis.conf's syntax and names, one typed value per directive.
 //!
 //! `table` holds the rows, and everything else walks them: `load` reads files and the
-//! command line, `runtime` is CONFIG GET and SET, `rewrite` CONFIG REWRITE. `kind`, `setting`, `choices`,
+//! command line, `runtime` is CONFIG GET and SET, `rewrite` CONFIG REWRITE,
+//! `reference` the page of all directives. `kind`, `setting`, `choices`,
 //! `words` and `checks` say what values look like; `syntax` says what a line looks like.
 
 mod checks;
@@ -10,6 +11,7 @@ mod cli;
 mod directive;
 mod kind;
 mod load;
+mod reference;
 mod rewrite;
 mod runtime;
 mod setting;
@@ -22,6 +24,7 @@ pub use cli::{Arguments, Invocation, USAGE};
 pub use directive::{Change, Class, Directive};
 pub use kind::Kind;
 pub use load::{LoadError, Loaded, Place, load, load_text};
+pub use reference::reference;
 pub use rewrite::RewriteError;
 pub use runtime::{Peer, SetError};
 pub use setting::{BadValue, Frequency, MemoryOrPercent, Text};

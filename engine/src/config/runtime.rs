@@ -3,11 +3,16 @@
 //! A set is all or nothing: it makes a new `Config` or none. Names are checked for every pair before any value is.
 //! Reply texts and their precedence are those of redis-server 7.0.15.
 
+use crate::store::{Case, glob_matches};
+
 use super::{
     Config, DIRECTIVES, ProtectedAction,
     directive::{Change, Directive},
     setting::{BadValue, Load},
 };
+
+/// A directive under the name it is set by.
+type Target = (&'static str, &'static Directive);
 
 /// Where the client that sets is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -30,12 +35,8 @@ pub enum SetError {
 
 impl Config {
     /// The directives that `patterns` name, each once, with their values. A pattern without `*`, `?` or `[` is a
-    /// name, and is answered as the client wrote it. `is_match(pattern, name)` is Redis's glob without regard to case.
-    pub fn matching(
-        &self,
-        patterns: &[&[u8]],
-        is_match: impl Fn(&[u8], &[u8]) -> bool,
-    ) -> Vec<(Vec<u8>, Vec<u8>)> {
+    /// name, and is answered as the client wrote it.
+    pub fn matching(&self, patterns: &[&[u8]]) -> Vec<(Vec<u8>, Vec<u8>)> {
         let mut found: Vec<(Vec<u8>, Vec<u8>)> = Vec::new();
         let mut add = |name: &[u8], row: &Directive| {
             if !found.iter().any(|(known, _)| known.eq_ignore_ascii_case(name)) {
@@ -51,7 +52,7 @@ impl Config {
             }
             for row in DIRECTIVES {
                 row.names()
-                    .filter(|name| is_match(pattern, name.as_bytes()))
+                    .filter(|name| glob_matches(pattern, name.as_bytes(), Case::Ignored))
                     .for_each(|name| add(name.as_bytes(), row));
             }
         }
@@ -59,46 +60,65 @@ impl Config {
     }
 
     /// The settings after `arguments`, which are name, value, name, value, and the directives whose value is
-    /// another now.
+    /// another now, in table order.
     pub fn set(&self, arguments: &[&[u8]], peer: Peer) -> Result<(Self, Vec<&'static Directive>), SetError> {
         let (pairs, rest) = arguments.as_chunks::<2>();
         if pairs.is_empty() || !rest.is_empty() {
             return Err(SetError::Syntax);
         }
-        let rows = self.settable(pairs, peer)?;
+        let targets = self.targets(pairs, peer)?;
         let mut changed = self.clone();
-        for (row, [_, value]) in rows.iter().zip(pairs) {
-            let failed = |reason| SetError::Failed { name: row.name.into(), reason };
+        for ((name, row), [_, value]) in targets.iter().zip(pairs) {
+            let failed = |reason| SetError::Failed { name: (*name).into(), reason };
             row.assign(&mut changed, &words(row, value), Load::Replace).map_err(failed)?;
         }
-        let differing = rows.into_iter().filter(|row| !row.is_equal(self, &changed)).collect();
+        changed.check_ceiling()?;
+        let is_target = |row: &Directive| targets.iter().any(|(_, target)| *target == row);
+        let differing =
+            DIRECTIVES.iter().filter(|row| is_target(row) && !row.is_equal(self, &changed)).collect();
         Ok((changed, differing))
     }
 
-    /// The row of each pair, if all may be set.
-    fn settable(&self, pairs: &[[&[u8]; 2]], peer: Peer) -> Result<Vec<&'static Directive>, SetError> {
-        let mut rows: Vec<&'static Directive> = Vec::new();
-        for [name, _] in pairs {
-            let name_text = || String::from_utf8_lossy(name).into_owned();
-            let row = Directive::find(name).ok_or_else(|| SetError::Unknown { name: name_text() })?;
-            if let Some(reason) =
-                self.refusal(row, peer).or(rows.contains(&row).then_some("duplicate parameter"))
-            {
-                return Err(SetError::Failed { name: name_text(), reason: reason.into() });
-            }
-            rows.push(row);
+    fn check_ceiling(&self) -> Result<(), SetError> {
+        if self.maxclients <= self.maxclients_ceiling {
+            return Ok(());
         }
-        Ok(rows)
+        let reason = format!(
+            "The operating system is not able to handle the specified number of clients, try with {}",
+            self.maxclients_ceiling
+        );
+        Err(SetError::Failed { name: "maxclients".into(), reason: reason.into() })
+    }
+
+    /// The name and the row of each pair, if all may be set. A name and its alias count as two directives, as in
+    /// Redis: the later one wins.
+    fn targets(&self, pairs: &[[&[u8]; 2]], peer: Peer) -> Result<Vec<Target>, SetError> {
+        let mut targets: Vec<Target> = Vec::new();
+        for [written, _] in pairs {
+            let text = || String::from_utf8_lossy(written).into_owned();
+            let (name, row) =
+                Directive::find_name(written).ok_or_else(|| SetError::Unknown { name: text() })?;
+            let is_duplicate = targets.iter().any(|(earlier, _)| *earlier == name);
+            if let Some(reason) = self.refusal(row, peer).or(is_duplicate.then_some("duplicate parameter")) {
+                return Err(SetError::Failed { name: text(), reason: reason.into() });
+            }
+            targets.push((name, row));
+        }
+        Ok(targets)
     }
 
     fn refusal(&self, row: &Directive, peer: Peer) -> Option<&'static str> {
+        let may_set_protected = match self.enable_protected_configs {
+            ProtectedAction::Yes => true,
+            ProtectedAction::Local => peer == Peer::Local,
+            ProtectedAction::No => false,
+        };
         match row.change {
-            Change::Runtime => None,
-            Change::Start => Some("can't set immutable config"),
-            Change::Protected => match (self.enable_protected_configs, peer) {
-                (ProtectedAction::Yes, _) | (ProtectedAction::Local, Peer::Local) => None,
-                _ => Some("can't set protected config"),
-            },
+            Change::Protected | Change::ProtectedStart if !may_set_protected => {
+                Some("can't set protected config")
+            }
+            Change::Runtime | Change::Protected => None,
+            Change::Start | Change::ProtectedStart => Some("can't set immutable config"),
         }
     }
 }
@@ -167,16 +187,23 @@ mod tests {
     }
 
     #[test]
-    fn an_alias_and_its_name_are_one_directive() {
-        assert!(
-            refused(&["busy-reply-threshold", "5", "lua-time-limit", "6"]).ends_with("duplicate parameter")
-        );
+    fn maxclients_stays_within_what_the_machine_allows() {
+        let config = Config { maxclients: 100, maxclients_ceiling: 100, ..Config::default() };
+        assert!(config.set(&[b"maxclients", b"100"], Peer::Remote).is_ok());
+        let text = config.set(&[b"maxclients", b"101"], Peer::Remote).unwrap_err().to_string();
+        assert!(text.ends_with("the specified number of clients, try with 100"), "{text}");
+    }
+
+    #[test]
+    fn the_later_of_a_name_and_its_alias_wins() {
+        let (config, changed) = set(&["busy-reply-threshold", "5", "lua-time-limit", "6"]).unwrap();
+        assert_eq!(config.busy_reply_threshold, 6);
+        assert_eq!(changed.len(), 1);
     }
 
     #[test]
     fn names_are_answered_once_and_as_written() {
-        let any = |_: &[u8], name: &[u8]| name == b"port";
-        let found = Config::default().matching(&[b"PORT", b"p*", b"Port", b"nothing"], any);
+        let found = Config::default().matching(&[b"PORT", b"p?RT", b"Port", b"nothing"]);
         assert_eq!(found, [(b"PORT".to_vec(), b"6379".to_vec())]);
     }
 }

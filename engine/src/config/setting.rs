@@ -80,6 +80,13 @@ impl From<&[u8]> for Text {
     }
 }
 
+impl From<&std::path::Path> for Text {
+    fn from(path: &std::path::Path) -> Self {
+        use std::os::unix::ffi::OsStrExt as _;
+        Self(path.as_os_str().as_bytes().to_vec())
+    }
+}
+
 impl Setting for Text {
     fn assign(&mut self, kind: &Kind, words: &[Vec<u8>], _: Load) -> Result<(), BadValue> {
         let word = &words[0];

@@ -14,7 +14,7 @@ use super::{
         signed, text, timed, words,
     },
     setting::{Frequency, MemoryOrPercent, Setting, Text},
-    words::{BindAddresses, CpuList, OutputBufferLimits, Percentiles, Phrase, SavePoints},
+    words::{BindAddresses, CpuList, OutputBufferLimits, Percentiles, Phrase, SavePoints, ShutdownFlags},
 };
 
 directives! {
@@ -44,7 +44,7 @@ Inert Start "bgsave_cpulist" => bgsave_cpulist: Text, text(), "", "No process is
 }
 
 group "General" {
-Live Start "dir" => dir: Text, checked("a directory", checks::not_empty), "./bobbin-data", "Where the data lives; made at start if it does not exist.";
+Live ProtectedStart "dir" => dir: Text, checked("a directory", checks::not_empty), "./bobbin-data", "Where the data lives; made at start if it does not exist.";
 Live Start "databases" => databases: u32, positive(), "16", "Number of databases.";
 Live Runtime "loglevel" => loglevel: LogLevel, LogLevel::KIND, "notice", "How much the log says.";
 Live Start "logfile" => logfile: Text, text(), "", "File the log is appended to; empty is standard output.";
@@ -53,8 +53,8 @@ Live Start "daemonize" => daemonize: Text, checked("no", checks::stays_in_foregr
 Live Runtime "hz" => hz: Frequency, count(), "10", "How often a second each shard does its periodic work; held between 1 and 500.";
 Live Start "always-show-logo" => always_show_logo: bool, Kind::Bool, "no", "Print the banner even where the log is not a terminal.";
 Live Runtime "shutdown-timeout" => shutdown_timeout: i32, seconds(), "10", "How long a shutdown waits for replicas and for data on its way to disk.";
-Inert Runtime "shutdown-on-sigint" => shutdown_on_sigint: Phrase, checked_words("default, or of save, nosave, now, force", checks::shutdown_flags), "default", "A signal shuts the server down as SHUTDOWN does.";
-Inert Runtime "shutdown-on-sigterm" => shutdown_on_sigterm: Phrase, checked_words("default, or of save, nosave, now, force", checks::shutdown_flags), "default", "A signal shuts the server down as SHUTDOWN does.";
+Inert Runtime "shutdown-on-sigint" => shutdown_on_sigint: ShutdownFlags, words("default, or of save, nosave, now, force"), "default", "A signal shuts the server down as SHUTDOWN does.";
+Inert Runtime "shutdown-on-sigterm" => shutdown_on_sigterm: ShutdownFlags, words("default, or of save, nosave, now, force"), "default", "A signal shuts the server down as SHUTDOWN does.";
 Inert Start "supervised" => supervised: Text, Kind::Choice(&["upstart", "systemd", "auto", "no"]), "no", "No supervisor is notified: under systemd use Type=simple.";
 Inert Start "syslog-enabled" => syslog_enabled: bool, Kind::Bool, "no", "The log goes to standard output or logfile.";
 Inert Start "syslog-ident" => syslog_ident: Text, text(), "redis", "The log goes to standard output or logfile.";
@@ -243,3 +243,7 @@ impl Default for Config {
         config
     }
 }
+
+#[cfg(test)]
+#[path = "table_tests.rs"]
+mod tests;

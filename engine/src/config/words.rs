@@ -210,6 +210,51 @@ fn percentile(word: &[u8]) -> Result<f64, BadValue> {
     }
 }
 
+/// How a signal shuts the server down; nothing set: as SHUTDOWN without arguments does.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+#[allow(clippy::struct_excessive_bools, reason = "the flags of SHUTDOWN, each by its name")]
+pub struct ShutdownFlags {
+    pub save: bool,
+    pub nosave: bool,
+    pub now: bool,
+    pub force: bool,
+}
+
+impl Setting for ShutdownFlags {
+    fn assign(&mut self, _: &Kind, words: &[Vec<u8>], _: Load) -> Result<(), BadValue> {
+        const UNKNOWN: &str = "argument(s) must be one of the following: default, save, nosave, now, force";
+        let mut flags = Self::default();
+        for word in words {
+            match word.to_ascii_lowercase().as_slice() {
+                b"default" => {}
+                b"save" => flags.save = true,
+                b"nosave" => flags.nosave = true,
+                b"now" => flags.now = true,
+                b"force" => flags.force = true,
+                _ => return Err(BadValue::from(UNKNOWN)),
+            }
+        }
+        if words.is_empty() {
+            return Err(BadValue::from(UNKNOWN));
+        }
+        if flags.save && flags.nosave {
+            return Err(BadValue::from("shutdown options SAVE and NOSAVE can't be used simultaneously"));
+        }
+        *self = flags;
+        Ok(())
+    }
+
+    fn text(&self, _: &Kind) -> Vec<u8> {
+        let flags = [(self.save, "save"), (self.nosave, "nosave"), (self.now, "now"), (self.force, "force")];
+        let set: Vec<_> = flags.iter().filter(|(is_set, _)| *is_set).map(|(_, name)| *name).collect();
+        if set.is_empty() { b"default".to_vec() } else { set.join(" ").into() }
+    }
+
+    fn lines(&self, kind: &Kind) -> Vec<Vec<u8>> {
+        vec![self.text(kind)]
+    }
+}
+
 /// CPU numbers as the kernel writes lists of them: `0-3,6`.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct CpuList(pub Vec<usize>);
