@@ -108,6 +108,11 @@ impl Parser {
         self.go_on(cursor, buf, limits, spans)
     }
 
+    /// Forgets a half-read command: the caller will give its first byte again.
+    pub fn reset(&mut self) {
+        self.half_read = None;
+    }
+
     /// The bytes the spans of the last [`Step::Inline`] point into.
     pub fn inline_args(&self) -> &[u8] {
         &self.inline_args
