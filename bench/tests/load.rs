@@ -145,6 +145,21 @@ fn a_foreign_value_and_a_lost_one_are_reported() {
 }
 
 #[test]
+fn a_read_back_sees_values_that_were_not_kept() {
+    let Some(redis) = Redis::start() else { return };
+    let read_back = |flags: &[&str]| {
+        let common = ["--populate", "--verify", "--key-maximum", "99", "-c", "3", "-n", "50"];
+        let output = redis.bench(&[&common[..], flags].concat()).output().unwrap();
+        assert!(!output.status.success());
+        all_text(&output)
+    };
+    let foreign = read_back(&["--populate-command", "SET __key__ foreign", "--command", "PING"]);
+    assert!(foreign.contains("read back 100 keys: NOT as written (100 wrong, 0 missing)"), "{foreign}");
+    let deleted = read_back(&["--command", "DEL __key__", "--command-key-pattern", "S"]);
+    assert!(deleted.contains("read back 100 keys: NOT as written (50 wrong, 50 missing)"), "{deleted}");
+}
+
+#[test]
 fn an_open_loop_keeps_its_rate_and_is_charged_for_a_stall() {
     let Some(redis) = Redis::start() else { return };
     let flags = "--rate 2000 --test-time 2 -c 4 --command GET&__key__".split(' ');

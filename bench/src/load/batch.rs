@@ -1,5 +1,5 @@
 //! The requests of one write, kept from one batch to the next: a request whose command stands in its
-//! place already is only patched.
+//! place already is only patched. A batch belongs to one mix; rows of another mean other commands.
 
 use std::ops::Range;
 

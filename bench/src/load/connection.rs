@@ -109,6 +109,13 @@ impl Connection {
         }
     }
 
+    /// Makes ready for a phase with a mix of its own; everything sent must have been answered.
+    pub(crate) fn reset(&mut self) {
+        self.batch = Batch::default();
+        self.unsent_from = 0;
+        self.has_alarm = false;
+    }
+
     pub(crate) fn in_flight(&self) -> usize {
         self.in_flight.len()
     }
@@ -274,16 +281,16 @@ impl Shared<'_> {
     fn judge(&mut self, request: InFlight, reply: &[u8]) {
         match reply[0] {
             b'-' | b'!' => self.tally.note_error(request.row, reply),
-            b'$' | b'_' => self.judge_bulk(request, reply),
+            _ if self.mix.rows[request.row].template.shape() == Shape::ReadsValue => {
+                self.judge_value(request, reply);
+            }
             _ => {}
         }
     }
 
-    fn judge_bulk(&mut self, request: InFlight, reply: &[u8]) {
+    /// The reply to a GET. What is no bulk string is an empty value, which no key has.
+    fn judge_value(&mut self, request: InFlight, reply: &[u8]) {
         let template = &self.mix.rows[request.row].template;
-        if template.shape() != Shape::ReadsValue {
-            return;
-        }
         let found = bulk_body(reply);
         let row = &mut self.tally.rows[request.row];
         row.misses += u64::from(found.is_none());
@@ -307,10 +314,13 @@ impl Shared<'_> {
     }
 }
 
-/// The bytes of a whole `$` reply; none of a null.
+/// The bytes of a whole `$` reply; none of a null, empty of any other.
 fn bulk_body(reply: &[u8]) -> Option<&[u8]> {
-    if reply[0] == b'_' || reply.starts_with(b"$-1\r\n") {
-        return None;
+    match reply[0] {
+        b'_' => return None,
+        b'$' if reply.starts_with(b"$-1\r\n") => return None,
+        b'$' => {}
+        _ => return Some(b""),
     }
     let header_end = reply.iter().position(|byte| *byte == b'\n')? + 1;
     reply.get(header_end..reply.len() - 2)
@@ -326,5 +336,6 @@ mod tests {
         assert_eq!(bulk_body(b"$0\r\n\r\n"), Some(&b""[..]));
         assert_eq!(bulk_body(b"$-1\r\n"), None);
         assert_eq!(bulk_body(b"_\r\n"), None);
+        assert_eq!(bulk_body(b"+OK\r\n"), Some(&b""[..]));
     }
 }

@@ -105,7 +105,7 @@ impl Worker {
         let mut last_reply_ns = run.now_ns();
         self.alarms.clear();
         for (index, assignment) in assignments.iter_mut().enumerate() {
-            self.connections[index].has_alarm = false;
+            self.connections[index].reset();
             self.feed(index, assignment, shared, run.now_ns())?;
             self.watch_writable(index)?;
         }
