@@ -49,6 +49,10 @@ impl Cpus {
             .map_err(|errno| Error::system(format!("cannot pin to CPU {self}"), errno))
     }
 
+    pub fn count(&self) -> usize {
+        self.0.len()
+    }
+
     /// The CPU of thread `index`, round and round.
     #[must_use]
     pub fn one(&self, index: usize) -> Self {

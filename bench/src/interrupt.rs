@@ -3,6 +3,8 @@
 use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
 use std::sync::{Arc, LazyLock};
 
+use std::time::{Duration, Instant};
+
 use signal_hook::consts::{SIGINT, SIGTERM};
 
 use crate::Error;
@@ -22,6 +24,17 @@ pub fn install() -> Result<(), Error> {
 
 pub fn requested() -> bool {
     REQUESTED.load(Relaxed)
+}
+
+/// Sleeps, unless a signal comes.
+pub fn sleep(time: Duration) -> Result<(), Error> {
+    const STEP: Duration = Duration::from_millis(50);
+    let end = Instant::now() + time;
+    while let Some(left) = end.checked_duration_since(Instant::now()) {
+        check()?;
+        std::thread::sleep(left.min(STEP));
+    }
+    check()
 }
 
 /// An error once a signal has come.

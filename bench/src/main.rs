@@ -2,9 +2,19 @@
 
 use std::process::ExitCode;
 
-use clap::{CommandFactory, FromArgMatches, Parser};
+use std::fmt::Display;
+use std::path::Path;
+
+use clap::{CommandFactory, FromArgMatches, Parser, Subcommand};
+use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
+use serde::Serialize;
 
 use bobbin_bench::args::LoadArgs;
+use bobbin_bench::compare::{CompareArgs, compare};
+use bobbin_bench::growth::{GrowthArgs, growth};
+use bobbin_bench::idle::{IdleArgs, idle};
+use bobbin_bench::memory::{MemoryArgs, memory};
+use bobbin_bench::null::{self, NullArgs};
 use bobbin_bench::{Error, interrupt, report, run};
 
 /// Loads a server that speaks the Redis protocol, and measures it.
@@ -13,6 +23,22 @@ use bobbin_bench::{Error, interrupt, report, run};
 struct Cli {
     #[command(flatten)]
     load: LoadArgs,
+    #[command(subcommand)]
+    measurement: Option<Measurement>,
+}
+
+#[derive(Debug, Subcommand)]
+enum Measurement {
+    /// Servers side by side: requests per second, CPU per request, latency, memory
+    Compare(CompareArgs),
+    /// Resident bytes per key
+    Memory(MemoryArgs),
+    /// CPU time of a server whose connections do nothing
+    Idle(IdleArgs),
+    /// The longest reply while a server is filled from empty
+    Growth(GrowthArgs),
+    /// A server that answers +OK to everything: the floor of what any server costs
+    NullServer(NullArgs),
 }
 
 fn main() -> ExitCode {
@@ -32,7 +58,32 @@ fn main() -> ExitCode {
 /// Whether the figures stand for what was asked.
 fn dispatch(cli: &Cli) -> Result<bool, Error> {
     interrupt::install()?;
-    load(&cli.load)
+    allow_all_descriptors()?;
+    match &cli.measurement {
+        None => return load(&cli.load),
+        Some(Measurement::Compare(args)) => show(&compare(args)?, args.peers.json_out_file.as_deref())?,
+        Some(Measurement::Memory(args)) => show(&memory(args)?, args.peers.json_out_file.as_deref())?,
+        Some(Measurement::Idle(args)) => show(&idle(args)?, args.peers.json_out_file.as_deref())?,
+        Some(Measurement::Growth(args)) => show(&growth(args)?, args.peers.json_out_file.as_deref())?,
+        Some(Measurement::NullServer(args)) => null::serve(args)?,
+    }
+    Ok(true)
+}
+
+/// Connections are descriptors, here and in the servers that are started; the soft limit is for
+/// programs that use select(2).
+fn allow_all_descriptors() -> Result<(), Error> {
+    let limit = getrlimit(Resource::Nofile);
+    let raised = Rlimit { current: limit.maximum, ..limit };
+    setrlimit(Resource::Nofile, raised).map_err(|errno| Error::System {
+        what: "cannot raise the descriptor limit".to_owned(),
+        source: errno.into(),
+    })
+}
+
+fn show(outcome: &(impl Display + Serialize), json: Option<&Path>) -> Result<(), Error> {
+    print!("{outcome}");
+    json.map_or(Ok(()), |path| report::write_json(path, outcome))
 }
 
 fn load(args: &LoadArgs) -> Result<bool, Error> {
