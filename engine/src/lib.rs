@@ -11,5 +11,7 @@ pub mod ids;
 pub mod limits;
 pub mod mesh;
 pub mod observe;
+pub mod reactor;
+pub mod server;
 pub mod store;
 pub mod txn;

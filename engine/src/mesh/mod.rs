@@ -2,8 +2,12 @@
 
 pub mod batch;
 pub mod frame;
+mod lane;
 pub mod message;
+mod parking;
 
 pub use batch::Batch;
 pub use frame::{CommandHead, SessionBits};
+pub use lane::Lanes;
 pub use message::Message;
+pub use parking::Parking;

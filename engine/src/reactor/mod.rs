@@ -1,0 +1,404 @@
+//! The reactor: one pinned thread that drives one core through one ring.
+//!
+//! ```text
+//!   ┌─► wait ─► reap completions ─► drain lanes ─► settle ─► flush lanes ─► act on connections ─┐
+//!   └──────────────────────────────────────────────────────────────────────────────────────────┘
+//! ```
+//! No step runs unboundedly: completions, batches and messages of one iteration are counted. With nothing to do the
+//! reactor sleeps in the kernel until a completion, a call from another reactor, or the core's next deadline.
+
+mod buffers;
+pub mod listener;
+mod memory;
+mod ring;
+mod sockets;
+mod token;
+
+use std::io;
+use std::os::fd::{AsRawFd, BorrowedFd, FromRawFd, OwnedFd, RawFd};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicI32, Ordering};
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
+
+use crossbeam_queue::SegQueue;
+
+pub use listener::Listener;
+pub use memory::MemoryBook;
+
+use crate::core::{Action, Core, Now, Shutdown};
+use crate::ids::ReactorId;
+use crate::limits::LANE_DRAIN_MAX;
+use crate::mesh::Lanes;
+use ring::{Completion, Ring};
+use sockets::Sockets;
+use token::Token;
+
+/// Completions handled in one iteration.
+const COMPLETIONS_MAX: usize = 512;
+/// Longest sleep: the clock in INFO and the caches of time stay fresh.
+const SLEEP_MAX: Duration = Duration::from_secs(1);
+/// How long a listener rests when the process is out of file descriptors.
+const ACCEPT_REST: Duration = Duration::from_millis(100);
+
+/// What the control thread says to a reactor.
+#[derive(Debug)]
+pub enum Order {
+    /// Stop serving, and end.
+    Stop,
+}
+
+/// What all reactors and the control thread share.
+#[derive(Debug)]
+pub struct Plant {
+    pub lanes: Lanes,
+    pub listeners: Vec<Listener>,
+    pub memory: MemoryBook,
+    /// Descriptors of the reactors' rings, once they are made.
+    rings: Vec<AtomicI32>,
+    inboxes: Vec<Inbox>,
+    started: Instant,
+}
+
+#[derive(Debug)]
+struct Inbox {
+    orders: SegQueue<Order>,
+    bell: OwnedFd,
+}
+
+impl Plant {
+    pub fn new(reactors: usize, listeners: Vec<Listener>) -> io::Result<Self> {
+        let inbox = |_| -> io::Result<Inbox> {
+            let bell = rustix::event::eventfd(0, rustix::event::EventfdFlags::CLOEXEC)?;
+            Ok(Inbox { orders: SegQueue::new(), bell })
+        };
+        Ok(Self {
+            lanes: Lanes::new(reactors),
+            listeners,
+            memory: MemoryBook::new(reactors),
+            rings: (0..reactors).map(|_| AtomicI32::new(-1)).collect(),
+            inboxes: (0..reactors).map(inbox).collect::<io::Result<_>>()?,
+            started: Instant::now(),
+        })
+    }
+
+    /// Says something to a reactor, asleep or not.
+    pub fn order(&self, reactor: ReactorId, order: Order) -> io::Result<()> {
+        let inbox = &self.inboxes[reactor.index()];
+        inbox.orders.push(order);
+        rustix::io::write(&inbox.bell, &1u64.to_ne_bytes())?;
+        Ok(())
+    }
+
+    fn ring(&self, reactor: ReactorId) -> RawFd {
+        self.rings[reactor.index()].load(Ordering::Acquire)
+    }
+
+    fn now(&self) -> Now {
+        let unix = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+        Now { unix_us: unix.as_micros() as u64, mono_us: self.started.elapsed().as_micros() as u64 }
+    }
+}
+
+/// A reactor, on its thread.
+#[derive(Debug)]
+pub struct Reactor {
+    id: ReactorId,
+    core: Core,
+    ring: Ring,
+    sockets: Sockets,
+    plant: Arc<Plant>,
+    completions: Vec<Completion>,
+    /// Sockets whose receive ended for want of a buffer.
+    starved: Vec<u32>,
+    /// Listeners that rest, and until when.
+    resting: Vec<(u32, Instant)>,
+    stopping: bool,
+}
+
+impl Reactor {
+    /// Makes the reactor on the thread that will run it.
+    pub fn new(core: Core, plant: Arc<Plant>) -> io::Result<Self> {
+        let ring = Ring::new()?;
+        let id = core.id;
+        plant.rings[id.index()].store(ring.fd(), Ordering::Release);
+        Ok(Self {
+            id,
+            core,
+            ring,
+            sockets: Sockets::default(),
+            plant,
+            completions: Vec::with_capacity(COMPLETIONS_MAX),
+            starved: Vec::new(),
+            resting: Vec::new(),
+            stopping: false,
+        })
+    }
+
+    /// Serves until told to stop. `on_shutdown` is called when a client asks the server to stop.
+    pub fn run(mut self, on_shutdown: impl Fn(Shutdown)) -> io::Result<()> {
+        let plant = Arc::clone(&self.plant);
+        self.ring.poll_readable(plant.inboxes[self.id.index()].bell.as_raw_fd(), Token::Control);
+        for (index, listener) in plant.listeners.iter().enumerate() {
+            self.ring.accept(listener.fd(), Token::Accept(index as u32));
+        }
+        while !self.stopping {
+            self.wait()?;
+            self.core.begin(plant.now(), plant.memory.total());
+            self.handle_completions();
+            self.drain_lanes();
+            self.core.settle();
+            self.flush_lanes();
+            self.act();
+            plant.memory.publish(self.id);
+            if let Some(shutdown) = self.core.take_shutdown() {
+                on_shutdown(shutdown);
+            }
+        }
+        Ok(())
+    }
+
+    /// Submits, and sleeps if there is nothing to do.
+    fn wait(&mut self) -> io::Result<()> {
+        if self.core.has_work() || self.ring.has_completions() || !self.plant.lanes.is_empty(self.id) {
+            return self.ring.submit();
+        }
+        let plant = Arc::clone(&self.plant);
+        let parking = plant.lanes.parking(self.id);
+        parking.announce();
+        let slept = if plant.lanes.is_empty(self.id) {
+            self.ring.submit_and_wait(self.sleep_time())
+        } else {
+            self.ring.submit()
+        };
+        parking.awake();
+        slept
+    }
+
+    fn sleep_time(&self) -> Duration {
+        let now_us = self.plant.started.elapsed().as_micros() as u64;
+        let tick = Duration::from_micros(self.core.next_deadline_us().saturating_sub(now_us));
+        let rest = if self.resting.is_empty() { SLEEP_MAX } else { ACCEPT_REST };
+        tick.min(rest).min(SLEEP_MAX)
+    }
+
+    fn handle_completions(&mut self) {
+        let mut completions = std::mem::take(&mut self.completions);
+        self.ring.reap(&mut completions, COMPLETIONS_MAX);
+        for completion in completions.drain(..) {
+            match completion.token {
+                Token::Recv(index) => self.received(index, completion),
+                Token::Send(index) => self.sent(index, completion),
+                Token::Accept(index) => self.accepted(index, completion),
+                Token::Control => self.take_orders(),
+                Token::Wake | Token::Cancel => {}
+            }
+        }
+        self.completions = completions;
+        // The buffers are back with the kernel by now.
+        for index in std::mem::take(&mut self.starved) {
+            self.receive_more(index);
+        }
+        self.end_rests();
+    }
+
+    fn received(&mut self, index: u32, completion: Completion) {
+        let Some(socket) = self.sockets.find(index) else { return };
+        let conn = socket.conn;
+        socket.receiving = completion.more();
+        let wanted = !socket.closing;
+        match completion.outcome() {
+            Ok(len) if len > 0 => {
+                let Some(buffer) = completion.buffer() else { return };
+                if wanted {
+                    self.core.receive(conn, self.ring.buffers.filled(buffer, len));
+                }
+                self.ring.buffers.done(buffer, len, completion.flags);
+                self.receive_more(index);
+            }
+            Ok(_) => self.core.hung_up(conn),
+            Err(error) => match error.raw_os_error() {
+                Some(libc::ENOBUFS) => self.starved.push(index),
+                Some(libc::ECANCELED | libc::EINTR | libc::EAGAIN) => self.receive_more(index),
+                _ => self.core.hung_up(conn),
+            },
+        }
+        self.close_if_done(index);
+    }
+
+    /// Arms the receive of a socket that should be read and is not.
+    fn receive_more(&mut self, index: u32) {
+        let Some(socket) = self.sockets.find(index) else { return };
+        if !socket.receiving && !socket.paused && !socket.closing {
+            socket.receiving = true;
+            self.ring.receive(socket.fd(), Token::Recv(index));
+        }
+    }
+
+    fn sent(&mut self, index: u32, completion: Completion) {
+        let Some(socket) = self.sockets.find(index) else { return };
+        let Some((bytes, out)) = socket.sending.take() else { return };
+        match completion.outcome() {
+            Ok(len) if out + len < bytes.len() && !socket.closing => self.send(index, bytes, out + len),
+            Ok(_) => {
+                let conn = socket.conn;
+                self.core.sent(conn, bytes);
+            }
+            Err(error) if matches!(error.raw_os_error(), Some(libc::EINTR | libc::EAGAIN)) => {
+                self.send(index, bytes, out)
+            }
+            Err(_) => {
+                let conn = socket.conn;
+                self.core.hung_up(conn);
+            }
+        }
+        self.close_if_done(index);
+    }
+
+    fn send(&mut self, index: u32, bytes: Vec<u8>, out: usize) {
+        let Some(socket) = self.sockets.find(index) else { return };
+        let fd = socket.fd();
+        let (bytes, _) = socket.sending.insert((bytes, out));
+        // SAFETY: the bytes are kept in the socket, unchanged, until its send completes; the socket is removed only
+        // when nothing is in flight; a Vec's bytes do not move when the Vec does.
+        unsafe { self.ring.send(fd, &bytes[out..], Token::Send(index)) };
+    }
+
+    fn accepted(&mut self, index: u32, completion: Completion) {
+        let plant = Arc::clone(&self.plant);
+        let Some(listener) = plant.listeners.get(index as usize) else { return };
+        match completion.outcome() {
+            Ok(fd) => {
+                // SAFETY: the kernel has just made this descriptor for us; nobody else knows it.
+                let socket = unsafe { OwnedFd::from_raw_fd(fd as RawFd) };
+                if let Ok(accepted) = listener.accepted(rustix::fd::AsFd::as_fd(&socket)) {
+                    let _ = std::os::fd::IntoRawFd::into_raw_fd(socket);
+                    self.core.accepted(accepted);
+                }
+            }
+            Err(error) => {
+                if matches!(
+                    error.raw_os_error(),
+                    Some(libc::EMFILE | libc::ENFILE | libc::ENOMEM | libc::ENOBUFS)
+                ) {
+                    tracing::warn!("cannot accept a connection: {error}; raise the limit on open files");
+                    self.resting.push((index, Instant::now() + ACCEPT_REST));
+                    return;
+                }
+            }
+        }
+        if !completion.more() {
+            self.ring.accept(listener.fd(), Token::Accept(index));
+        }
+    }
+
+    fn end_rests(&mut self) {
+        if self.resting.is_empty() {
+            return;
+        }
+        let now = Instant::now();
+        let (over, resting) =
+            std::mem::take(&mut self.resting).into_iter().partition(|(_, until)| *until <= now);
+        self.resting = resting;
+        for (index, _) in Vec::<(u32, Instant)>::from_iter(over) {
+            let listener = self.plant.listeners[index as usize].fd();
+            self.ring.accept(listener, Token::Accept(index));
+        }
+    }
+
+    fn take_orders(&mut self) {
+        let plant = Arc::clone(&self.plant);
+        let inbox = &plant.inboxes[self.id.index()];
+        let _ = rustix::io::read(&inbox.bell, &mut [0u8; 8]);
+        while let Some(order) = inbox.orders.pop() {
+            match order {
+                Order::Stop => self.stopping = true,
+            }
+        }
+        self.ring.poll_readable(inbox.bell.as_raw_fd(), Token::Control);
+    }
+
+    fn drain_lanes(&mut self) {
+        let plant = Arc::clone(&self.plant);
+        for from in (0..plant.rings.len()).map(ReactorId::from_index).filter(|&from| from != self.id) {
+            for _ in 0..LANE_DRAIN_MAX {
+                let Some(batch) = plant.lanes.pop(from, self.id) else { break };
+                self.core.deliver(from, batch);
+            }
+        }
+    }
+
+    /// Sends every batch off, and wakes whoever sleeps, once each.
+    fn flush_lanes(&mut self) {
+        for to in (0..self.plant.rings.len()).map(ReactorId::from_index) {
+            let Some(batch) = self.core.take_batch(to) else { continue };
+            if let Err(batch) = self.plant.lanes.push(self.id, to, batch) {
+                self.core.return_batch(to, batch);
+            }
+            if self.plant.lanes.parking(to).must_wake() {
+                self.ring.wake(self.plant.ring(to));
+            }
+        }
+    }
+
+    fn act(&mut self) {
+        while let Some(action) = self.core.next_action() {
+            self.act_on(action);
+        }
+        let stall_us = self.core.take_stall_us();
+        if stall_us > 0 {
+            std::thread::sleep(Duration::from_micros(stall_us));
+        }
+    }
+
+    fn act_on(&mut self, action: Action) {
+        let index = action.conn.index;
+        if let Some(fd) = action.adopt {
+            // SAFETY: the descriptor was let go of in `accepted`, here or on the reactor that sent it, for this
+            // connection alone.
+            let fd = unsafe { OwnedFd::from_raw_fd(fd) };
+            self.sockets.seat(action.conn, fd);
+            self.receive_more(index);
+        }
+        if let Some(bytes) = action.send {
+            self.send(index, bytes, 0);
+        }
+        match action.read {
+            Some(true) => {
+                if let Some(socket) = self.sockets.find(index) {
+                    socket.paused = false;
+                }
+                self.receive_more(index);
+            }
+            Some(false) => {
+                if let Some(socket) = self.sockets.find(index) {
+                    socket.paused = true;
+                    self.ring.cancel(Token::Recv(index));
+                }
+            }
+            None => {}
+        }
+        if action.close {
+            if let Some(socket) = self.sockets.find(index) {
+                socket.shut_down();
+            }
+            self.close_if_done(index);
+        }
+    }
+
+    /// Closes a socket that is to be closed once nothing of it is in flight.
+    fn close_if_done(&mut self, index: u32) {
+        let Some(socket) = self.sockets.find(index) else { return };
+        if socket.closing && !socket.in_flight() {
+            let conn = socket.conn;
+            self.sockets.remove(index);
+            self.core.closed(conn);
+        }
+    }
+}
+
+/// Borrowed for as long as the plant lives: the control thread closes nothing while reactors run.
+impl Plant {
+    pub fn bell(&self, reactor: ReactorId) -> BorrowedFd<'_> {
+        rustix::fd::AsFd::as_fd(&self.inboxes[reactor.index()].bell)
+    }
+}
