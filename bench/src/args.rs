@@ -73,7 +73,7 @@ pub struct ShapeArgs {
     /// Requests each connection sends before it waits for replies
     #[arg(long, default_value_t = 1)]
     pub pipeline: usize,
-    /// Requests per connection, or `allkeys` to go through the key range once [default: 10000, or
+    /// Requests per connection, or `allkeys` for as many in all as there are keys [default: 10000, or
     /// unlimited with --test-time]
     #[arg(short = 'n', long, value_name = "NUMBER|allkeys")]
     pub requests: Option<Requests>,

@@ -61,7 +61,11 @@ fn dispatch(cli: &Cli) -> Result<bool, Error> {
     allow_all_descriptors()?;
     match &cli.measurement {
         None => return load(&cli.load),
-        Some(Measurement::Compare(args)) => show(&compare(args)?, args.peers.json_out_file.as_deref())?,
+        Some(Measurement::Compare(args)) => {
+            let comparison = compare(args)?;
+            show(&comparison, args.peers.json_out_file.as_deref())?;
+            return Ok(comparison.is_whole());
+        }
         Some(Measurement::Memory(args)) => show(&memory(args)?, args.peers.json_out_file.as_deref())?,
         Some(Measurement::Idle(args)) => show(&idle(args)?, args.peers.json_out_file.as_deref())?,
         Some(Measurement::Growth(args)) => show(&growth(args)?, args.peers.json_out_file.as_deref())?,

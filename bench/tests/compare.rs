@@ -63,6 +63,28 @@ fn servers_are_measured_side_by_side() {
 }
 
 #[test]
+fn a_server_that_does_not_start_fails_alone() {
+    // The bench in Bobbin's place ends at once: it does not know Bobbin's flags.
+    let flags = [
+        "compare",
+        "--peers",
+        "bobbin,null",
+        "--bobbin",
+        env!("CARGO_BIN_EXE_bobbin-bench"),
+        "--rounds",
+        "1",
+    ];
+    let output = bench(&flags).args(["--only", "get-p16", "--test-time", "0.1"]).output().unwrap();
+    assert!(!output.status.success());
+    let text = String::from_utf8_lossy(&output.stdout);
+    assert!(text.contains("get-p16     bobbin     FAILED: bobbin ended at start-up"), "{text}");
+    assert!(
+        text.lines().any(|line| line.starts_with("get-p16     null ") && !line.contains("FAILED")),
+        "{text}"
+    );
+}
+
+#[test]
 fn memory_idleness_and_growth_are_measured() {
     if !redis_is_here() {
         return;

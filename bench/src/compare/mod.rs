@@ -77,6 +77,8 @@ pub struct Entry {
     pub cpu_ratio: Option<f64>,
     pub rate_ratio: Option<f64>,
     pub rounds: Vec<Figures>,
+    /// Why there are no more rounds.
+    pub failure: Option<String>,
 }
 
 #[derive(Debug, Serialize)]
@@ -95,13 +97,29 @@ pub struct Version {
     pub version: Option<String>,
 }
 
-/// Runs all that was selected.
+impl Comparison {
+    /// Whether every figure asked for is there.
+    pub fn is_whole(&self) -> bool {
+        self.entries.iter().all(|entry| entry.failure.is_none())
+    }
+}
+
+impl Entry {
+    /// Figures of a server that failed once are not to be trusted; the others' are.
+    fn fail(&mut self, error: &Error) {
+        eprintln!("{error}");
+        self.rounds.clear();
+        self.failure = Some(error.to_string());
+    }
+}
+
+/// Runs all that was selected. A server that fails at a workload is left out of it from then on.
 pub fn compare(args: &CompareArgs) -> Result<Comparison, Error> {
     let workloads = select(&args.only)?;
     let peers = args.peers.find()?;
     let mut entries = blank_entries(args, &workloads, &peers);
     for round in 1..=args.rounds {
-        for entry in &mut entries {
+        for entry in entries.iter_mut().filter(|entry| entry.failure.is_none()) {
             let workload = workloads.iter().find(|workload| workload.name == entry.workload);
             let peer = peers.iter().find(|peer| peer.name == entry.peer);
             let (Some(workload), Some(peer)) = (workload, peer) else { continue };
@@ -109,8 +127,11 @@ pub fn compare(args: &CompareArgs) -> Result<Comparison, Error> {
                 "round {round}/{}: {} × {}, {}",
                 args.rounds, entry.workload, entry.reactors, entry.peer
             );
-            let figures = measure(args, &workload.scaled(args.scale), peer, entry.reactors)?;
-            entry.rounds.push(figures);
+            match measure(args, &workload.scaled(args.scale), peer, entry.reactors) {
+                Ok(figures) => entry.rounds.push(figures),
+                Err(Error::Interrupted) => return Err(Error::Interrupted),
+                Err(error) => entry.fail(&error),
+            }
             interrupt::check()?;
         }
     }
@@ -118,7 +139,7 @@ pub fn compare(args: &CompareArgs) -> Result<Comparison, Error> {
     relate(&mut entries, &args.baseline);
     Ok(Comparison {
         machine: Machine::this(),
-        versions: versions(&peers, args)?,
+        versions: versions(&peers, args),
         baseline: args.baseline.clone(),
         server_cpus: args.peers.server_cpus.to_string(),
         client_cpus: args.peers.client_cpus.to_string(),
@@ -149,18 +170,20 @@ fn blank_entries(args: &CompareArgs, workloads: &[Workload], peers: &[Peer]) -> 
                 cpu_ratio: None,
                 rate_ratio: None,
                 rounds: Vec::new(),
+                failure: None,
             }));
         }
     }
     entries
 }
 
-fn versions(peers: &[Peer], args: &CompareArgs) -> Result<Vec<Version>, Error> {
+/// None of a server that does not start or does not say.
+fn versions(peers: &[Peer], args: &CompareArgs) -> Vec<Version> {
     let version = |peer: &Peer| {
-        let version = if peer.keeps_values() { peer.version(&args.peers.server_cpus)? } else { None };
-        Ok(Version { peer: peer.name, version })
+        let started = peer.keeps_values().then(|| peer.version(&args.peers.server_cpus));
+        started?.ok().flatten()
     };
-    peers.iter().map(version).collect()
+    peers.iter().map(|peer| Version { peer: peer.name, version: version(peer) }).collect()
 }
 
 fn measure(args: &CompareArgs, workload: &Workload, peer: &Peer, reactors: u16) -> Result<Figures, Error> {
@@ -294,7 +317,16 @@ mod tests {
     }
 
     fn entry(workload: &'static str, peer: &'static str, median: Figures) -> Entry {
-        Entry { workload, reactors: 1, peer, median, cpu_ratio: None, rate_ratio: None, rounds: Vec::new() }
+        Entry {
+            workload,
+            reactors: 1,
+            peer,
+            median,
+            cpu_ratio: None,
+            rate_ratio: None,
+            rounds: Vec::new(),
+            failure: None,
+        }
     }
 
     #[test]

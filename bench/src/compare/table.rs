@@ -46,6 +46,9 @@ fn write_head(f: &mut fmt::Formatter<'_>, reactors: u16, baseline: &str) -> fmt:
 }
 
 fn write_entry(f: &mut fmt::Formatter<'_>, entry: &Entry) -> fmt::Result {
+    if let Some(failure) = &entry.failure {
+        return writeln!(f, "{:<11} {:<10} FAILED: {failure}", entry.workload, entry.peer);
+    }
     let ratio = |ratio: Option<f64>| ratio.map_or("-".to_owned(), |ratio| format!("{ratio:.2}"));
     let median = &entry.median;
     writeln!(

@@ -137,7 +137,7 @@ impl Ring {
         // - A result that is not negative is a descriptor the kernel has just opened for us.
         // - Each is reported once, so nothing else owns it.
         let socket = unsafe { OwnedFd::from_raw_fd(entry.result()) };
-        // Without it the floor would be lower in form only: replies fill a packet or are small anyway.
+        // Otherwise a small reply waits until the one before it is acknowledged.
         rustix::net::sockopt::set_tcp_nodelay(&socket, true)
             .map_err(|errno| Error::system("cannot set TCP_NODELAY", errno))?;
         let index = self.free.pop().unwrap_or_else(|| {
