@@ -126,7 +126,7 @@ impl Shard {
 /// Runs a command on a keyspace: a shard's, or the workspace of a transaction. Returns false when it failed.
 #[inline]
 #[expect(clippy::too_many_arguments, reason = "the one place where a command meets all that it may touch")]
-pub fn run_on(
+pub(super) fn run_on(
     keyspace: &mut Keyspace,
     rest: &mut ShardRest,
     env: &Env,

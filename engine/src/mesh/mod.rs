@@ -11,3 +11,8 @@ pub use frame::{CommandHead, SessionBits};
 pub use lane::Lanes;
 pub use message::Message;
 pub use parking::Parking;
+
+/// What `parking` is made of; its model test puts loom's in the same place.
+mod sync {
+    pub(super) use std::sync::atomic::{AtomicBool, Ordering, fence};
+}

@@ -62,8 +62,4 @@ impl Sockets {
             *seat = None;
         }
     }
-
-    pub(super) fn iter(&self) -> impl Iterator<Item = &Socket> {
-        self.0.iter().flatten()
-    }
 }
