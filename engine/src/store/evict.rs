@@ -20,7 +20,8 @@ use std::mem;
 
 use fastrand::Rng;
 
-use super::entry::{ACCESS_MAX, Entry};
+use super::block::ACCESS_MAX;
+use super::entry::Entry;
 use super::keyspace::Keyspace;
 use super::sample::Pool;
 

@@ -6,7 +6,7 @@
 //! | `db` | one database: lookup, write, counts, bytes held |
 //! | `entry_mut` | an entry being changed, the database's books kept in step |
 //! | `table`, `slab`, `segment` | extendible hashing: directory, places, bounded swiss tables |
-//! | `entry` | key and value in one block |
+//! | `entry`, `block` | key and value in one block; its layout |
 //! | `object` | types of value, and values with a heap of their own |
 //! | `scan`, `sample` | cursors, entries at random |
 //! | `expire`, `evict` | the active pass, the eviction policies and access clocks |
@@ -17,6 +17,7 @@
 //! Single-threaded and sans-IO: no lock, no atomic, no clock (times are arguments, Unix milliseconds), and the
 //! same seed and operations give the same result.
 
+mod block;
 mod db;
 mod entry;
 mod entry_mut;
@@ -35,8 +36,9 @@ mod size_class;
 mod slab;
 mod table;
 
+pub use block::ACCESS_MAX;
 pub use db::{Db, Expiry, Lookup, Written};
-pub use entry::{ACCESS_MAX, Entry, Value};
+pub use entry::{Entry, Value};
 pub use entry_mut::{EntryMut, ObjectMut};
 pub use evict::{EvictConfig, Evictor, Policy};
 pub use glob::{Case, glob_matches};
