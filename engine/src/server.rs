@@ -1,91 +1,134 @@
 //! The server: reactors on their threads, and the control thread that starts and stops them.
 
 use std::io;
-use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, channel};
+use std::sync::mpsc::{Receiver, Sender, channel};
 use std::sync::{Arc, Barrier};
 use std::thread::JoinHandle;
-use std::time::Duration;
+use std::time::{SystemTime, UNIX_EPOCH};
 
-use crate::config::Config;
+use signal_hook::consts::{SIGINT, SIGTERM};
+use signal_hook::iterator::Signals;
+
 use crate::core::{About, Core, Shared, Shutdown, Stopwatch};
 use crate::ids::ReactorId;
 use crate::reactor::{Listener, Order, Plant, Reactor};
+use crate::startup::Ready;
 
 /// What the control thread hears.
 #[derive(Debug)]
-pub enum Event {
+enum Event {
     /// A client asked for it.
     Shutdown(Shutdown),
-    /// SIGTERM or SIGINT.
-    Signal(&'static str),
+    Signal(i32),
     /// A reactor could not go on.
     Failed { reactor: ReactorId, error: io::Error },
 }
 
-/// A running server.
+/// A running server. Its reactors serve; the thread that has this is the control thread.
 #[derive(Debug)]
 pub struct Server {
     plant: Arc<Plant>,
     threads: Vec<JoinHandle<()>>,
     events: Receiver<Event>,
-    sender: Sender<Event>,
 }
 
 impl Server {
-    /// Starts one reactor for each of `cpus`, pinned to it. Returns once all of them serve.
-    pub fn start(
-        config: Arc<Config>,
-        about: About,
-        cpus: &[usize],
-        listeners: Vec<Listener>,
-    ) -> io::Result<Self> {
-        let plant = Arc::new(Plant::new(cpus.len(), listeners)?);
-        let shared = Arc::new(Shared::new(cpus.len(), config, about));
+    /// Starts one pinned reactor for each CPU. Returns once all of them serve.
+    pub fn start(ready: &Ready) -> io::Result<Self> {
+        let reactors = ready.cpus.len();
         let (sender, events) = channel();
-        let ready = Arc::new(Barrier::new(cpus.len() + 1));
-        let mut threads = Vec::new();
-        for (index, &cpu) in cpus.iter().enumerate() {
+        announce_signals(sender.clone())?;
+        let plant = Arc::new(Plant::new(reactors, listeners(ready)?)?);
+        let shared = Arc::new(Shared::new(reactors, Arc::clone(&ready.config), about(ready)?));
+        let barrier = Arc::new(Barrier::new(reactors + 1));
+        let launch = |(index, &cpu): (usize, &usize)| {
             let launch = Launch {
                 id: ReactorId::from_index(index),
                 cpu,
                 plant: Arc::clone(&plant),
                 shared: Arc::clone(&shared),
                 events: sender.clone(),
-                ready: Arc::clone(&ready),
+                ready: Arc::clone(&barrier),
             };
-            threads.push(
-                std::thread::Builder::new().name(format!("reactor-{index}")).spawn(move || launch.run())?,
-            );
-        }
-        ready.wait();
-        Ok(Self { plant, threads, events, sender })
+            std::thread::Builder::new().name(format!("reactor-{index}")).spawn(move || launch.run())
+        };
+        let threads = ready.cpus.iter().enumerate().map(launch).collect::<io::Result<_>>()?;
+        barrier.wait();
+        tracing::info!("Ready to accept connections");
+        Ok(Self { plant, threads, events })
     }
 
-    /// Where signals are announced.
-    pub fn events(&self) -> Sender<Event> {
-        self.sender.clone()
+    /// Serves until a signal or a client says stop, or a reactor fails.
+    pub fn run_until_told(self) -> io::Result<()> {
+        let told = match self.events.recv() {
+            Ok(Event::Failed { reactor, error }) => {
+                Err(io::Error::new(error.kind(), format!("reactor {} failed: {error}", reactor.0)))
+            }
+            Ok(Event::Signal(signal)) => {
+                let name = if signal == SIGINT { "SIGINT" } else { "SIGTERM" };
+                tracing::warn!("Received {name}, stopping. Nothing to save: data lives in memory only");
+                Ok(())
+            }
+            Ok(Event::Shutdown(how)) => {
+                tracing::warn!("A client asked to stop ({how:?}). Nothing to save: data lives in memory only");
+                Ok(())
+            }
+            Err(_) => Ok(()),
+        };
+        self.stop()?;
+        told
     }
 
-    /// The next event; `None` when `patience` is over.
-    pub fn next_event(&self, patience: Duration) -> Option<Event> {
-        match self.events.recv_timeout(patience) {
-            Ok(event) => Some(event),
-            Err(RecvTimeoutError::Timeout | RecvTimeoutError::Disconnected) => None,
-        }
-    }
-
-    /// Stops all reactors and waits for them.
-    pub fn stop(self) -> io::Result<()> {
+    fn stop(self) -> io::Result<()> {
         for index in 0..self.threads.len() {
             self.plant.order(ReactorId::from_index(index), Order::Stop)?;
         }
-        for thread in self.threads {
-            if thread.join().is_err() {
-                return Err(io::Error::other("a reactor panicked"));
+        let panicked = self.threads.into_iter().filter_map(|thread| thread.join().err()).count();
+        if panicked == 0 { Ok(()) } else { Err(io::Error::other("a reactor panicked")) }
+    }
+}
+
+/// SIGTERM and SIGINT become events; the second of them ends the process at once.
+fn announce_signals(events: Sender<Event>) -> io::Result<()> {
+    let mut signals = Signals::new([SIGTERM, SIGINT])?;
+    let announce = move || {
+        let mut told = false;
+        for signal in signals.forever() {
+            if std::mem::replace(&mut told, true) || events.send(Event::Signal(signal)).is_err() {
+                std::process::exit(1);
             }
         }
-        Ok(())
-    }
+    };
+    std::thread::Builder::new().name("signals".into()).spawn(announce)?;
+    Ok(())
+}
+
+fn listeners(ready: &Ready) -> io::Result<Vec<Listener>> {
+    let tcp = ready.listeners.tcp().iter().map(|socket| Listener::tcp(socket, ready.config.tcp_keepalive.unsigned_abs()));
+    let unix = ready.listeners.unix().zip(ready.listeners.unix_path());
+    tcp.chain(unix.map(|(socket, path)| Listener::unix(socket, path))).collect()
+}
+
+/// Hex digits in a run id.
+const RUN_ID_LEN: usize = 40;
+
+fn about(ready: &Ready) -> io::Result<About> {
+    let mut seed = [0; 8];
+    rustix::rand::getrandom(&mut seed, rustix::rand::GetRandomFlags::empty())?;
+    let seed = u64::from_ne_bytes(seed);
+    let mut digits = fastrand::Rng::with_seed(seed);
+    let uname = rustix::system::uname();
+    let text = |part: &std::ffi::CStr| part.to_string_lossy().into_owned();
+    Ok(About {
+        run_id: (0..RUN_ID_LEN).map(|_| digits.digit(16)).collect(),
+        pid: std::process::id(),
+        started_unix_ms: SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default().as_millis() as u64,
+        executable: std::env::current_exe().map_or_else(|_| String::new(), |path| path.display().to_string()),
+        config_file: ready.config.file.as_ref().map_or_else(String::new, |path| path.display().to_string()),
+        os: format!("{} {} {}", text(uname.sysname()), text(uname.release()), text(uname.machine())),
+        port: ready.listeners.addresses().first().map_or(0, |address| address.port()),
+        seed: digits.u64(..),
+    })
 }
 
 /// All that a reactor's thread starts with.

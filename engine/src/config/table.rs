@@ -27,7 +27,7 @@ Live Start "tcp-backlog" => tcp_backlog: i32, count(), "511", "Connections the k
 Live Runtime "tcp-keepalive" => tcp_keepalive: i32, seconds(), "300", "Idle time after which the kernel probes a peer; 0 never.";
 Live Runtime "timeout" => timeout: i32, seconds(), "0", "Idle time after which a client is disconnected; 0 never.";
 Live Runtime "maxclients" => maxclients: u32, between(1, u32::MAX as i128), "10000", "Clients connected at once.";
-Live Runtime "protected-mode" => protected_mode: bool, Kind::Bool, "yes", "Refuse remote clients while there is no password and no explicit bind.";
+Live Runtime "protected-mode" => protected_mode: bool, Kind::Bool, "yes", "Refuse clients from other machines while there is no password.";
 Inert Start "bind-source-addr" => bind_source_addr: Text, text(), "", "Outgoing connections leave from the address the routing table gives.";
 Inert Start "socket-mark-id" => socket_mark_id: u32, between(0, u32::MAX as i128), "0", "Sockets carry no mark.";
 }

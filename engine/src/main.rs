@@ -1,0 +1,90 @@
+//! `bobbin-server`: reads the configuration, checks the machine and says what came of it.
+
+use std::{
+    ffi::OsString,
+    io::{IsTerminal as _, Write as _},
+    process::ExitCode,
+};
+
+use bobbin_engine::{
+    config::{self, Arguments, Config, Invocation, Loaded},
+    logging::Log,
+    server::Server,
+    startup::{self, Host, Ready, banner::Banner},
+};
+
+/// Threads allocate and free without meeting each other, and sizes are rounded up little.
+#[global_allocator]
+static ALLOCATOR: tikv_jemallocator::Jemalloc = tikv_jemallocator::Jemalloc;
+
+fn main() -> ExitCode {
+    let arguments: Vec<OsString> = std::env::args_os().skip(1).collect();
+    match Invocation::parse(&arguments) {
+        Invocation::Version => print(&format!("Bobbin server v={}\n", env!("CARGO_PKG_VERSION"))),
+        Invocation::Help => print(config::USAGE),
+        Invocation::Run(arguments) => start(&arguments),
+    }
+}
+
+/// Nobody reads on: that is no failure.
+fn print(text: &str) -> ExitCode {
+    drop(std::io::stdout().write_all(text.as_bytes()));
+    ExitCode::SUCCESS
+}
+
+fn start(arguments: &Arguments) -> ExitCode {
+    match prepare(arguments) {
+        Ok((ready, _log)) => {
+            announce(&ready);
+            serve(ready)
+        }
+        Err(failure) => {
+            eprintln!("bobbin-server: {failure}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+/// Serves until a signal or a client ends it.
+fn serve(ready: Ready) -> ExitCode {
+    let ended = Server::start(&ready).and_then(|server| server.run_until_told());
+    // The socket file, the pidfile and the lock on the directory go with it.
+    drop(ready);
+    match ended {
+        Ok(()) => {
+            tracing::warn!("Bobbin is now ready to exit, bye bye...");
+            ExitCode::SUCCESS
+        }
+        Err(failure) => {
+            tracing::error!("{failure}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+/// The log starts as soon as it is known where to write.
+fn prepare(arguments: &Arguments) -> Result<(Ready, Log), Box<dyn std::error::Error>> {
+    let Loaded { config, without_effect } = config::load(arguments)?;
+    let log = Log::start(&config)?;
+    for row in without_effect {
+        tracing::info!("the directive '{}' has no effect here: {}", row.name, row.help);
+    }
+    Ok((startup::prepare(config, &Host::read())?, log))
+}
+
+/// A terminal gets the banner as it is; a log gets it line by line.
+fn announce(ready: &Ready) {
+    let banner = Banner { ready, durability: "none, data lives in memory only" };
+    for warning in &ready.warnings {
+        tracing::warn!("{warning}");
+    }
+    if is_for_eyes(&ready.config) {
+        print(&format!("{banner}\n"));
+    } else {
+        banner.to_string().lines().for_each(|line| tracing::info!("{line}"));
+    }
+}
+
+fn is_for_eyes(config: &Config) -> bool {
+    config.always_show_logo || (config.logfile.is_empty() && std::io::stdout().is_terminal())
+}
