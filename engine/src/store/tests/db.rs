@@ -5,6 +5,7 @@ use std::collections::HashMap;
 use proptest::collection::vec;
 use proptest::prelude::*;
 
+use crate::store::entry::INLINE_MAX;
 use crate::store::{Db, Entry, Expiry, Keyspace, Value, parse_canonical};
 
 #[derive(Clone, Debug)]
@@ -46,8 +47,8 @@ fn key() -> impl Strategy<Value = Vec<u8>> {
 fn length() -> impl Strategy<Value = usize> {
     prop_oneof![
         6 => 0usize..140,
-        2 => 8100usize..8300,
-        2 => prop::sample::select(vec![44, 45, 8191, 8192, 8193, 16_384, 65_535, 65_536, 100_000]),
+        2 => INLINE_MAX - 80..INLINE_MAX + 80,
+        2 => prop::sample::select(vec![44, 45, 8192, 16_384, 65_535, 65_536, 100_000]),
     ]
 }
 
@@ -264,15 +265,20 @@ fn sixteen_and_sixty_four_bytes_cost_96_with_and_without_an_expiry() {
 }
 
 #[test]
-fn an_overwrite_of_like_size_keeps_the_block() {
+fn an_overwrite_of_like_size_is_written_in_place() {
     let mut keyspace = Keyspace::new(1, 7);
     let db = keyspace.db_mut(0);
-    let at = |db: &Db| db.find(b"key").map(|entry| entry.key().as_ptr());
-    db.set_string(b"key", &[1; 4096], Expiry::None);
-    let before = at(db);
-    db.set_string(b"key", &[2; 4090], Expiry::None);
-    assert_eq!(at(db), before);
-    assert!(matches!(db.find(b"key").map(Entry::value), Some(Value::Bytes(bytes)) if bytes == [2; 4090]));
+    for len in [64, INLINE_MAX, 4096, 100_000] {
+        let at = |db: &Db| match db.find(b"key").map(Entry::value) {
+            Some(Value::Bytes(bytes)) => Some(bytes.as_ptr()),
+            _ => None,
+        };
+        db.set_string(b"key", &vec![1; len], Expiry::None);
+        let before = at(db);
+        db.set_string(b"key", &vec![2; len - 3], Expiry::None);
+        assert_eq!(at(db), before, "{len}");
+        assert_eq!(bytes_of(db.find(b"key").expect("just set")), vec![2; len - 3]);
+    }
 }
 
 #[test]
