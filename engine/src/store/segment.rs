@@ -150,13 +150,12 @@ impl Segment {
         self.entries.len() <= MERGED_MAX / 2
     }
 
-    /// Gives back buckets that a shrunken segment does not need.
+    /// Gives back buckets that a shrunken segment does not need. A few stay: keys that come and go one at a time
+    /// should not allocate a table each time.
     #[inline]
     pub(crate) fn shrink(&mut self) {
-        let len = self.entries.len();
-        if len == 0 {
-            self.entries = HashTable::new();
-        } else if self.entries.num_buckets() >= SHRINK_BUCKETS_MIN && len < self.entries.num_buckets() / 8 {
+        let (len, buckets) = (self.entries.len(), self.entries.num_buckets());
+        if buckets >= SHRINK_BUCKETS_MIN && len < buckets / 8 {
             self.entries.shrink_to(len * 2, Entry::bucket_hash);
         }
     }
