@@ -21,7 +21,10 @@ enum Event {
     Shutdown(Shutdown),
     Signal(i32),
     /// A reactor could not go on.
-    Failed { reactor: ReactorId, error: io::Error },
+    Failed {
+        reactor: ReactorId,
+        error: io::Error,
+    },
 }
 
 /// A running server. Its reactors serve; the thread that has this is the control thread.
@@ -70,7 +73,9 @@ impl Server {
                 Ok(())
             }
             Ok(Event::Shutdown(how)) => {
-                tracing::warn!("A client asked to stop ({how:?}). Nothing to save: data lives in memory only");
+                tracing::warn!(
+                    "A client asked to stop ({how:?}). Nothing to save: data lives in memory only"
+                );
                 Ok(())
             }
             Err(_) => Ok(()),
@@ -104,7 +109,11 @@ fn announce_signals(events: Sender<Event>) -> io::Result<()> {
 }
 
 fn listeners(ready: &Ready) -> io::Result<Vec<Listener>> {
-    let tcp = ready.listeners.tcp().iter().map(|socket| Listener::tcp(socket, ready.config.tcp_keepalive.unsigned_abs()));
+    let tcp = ready
+        .listeners
+        .tcp()
+        .iter()
+        .map(|socket| Listener::tcp(socket, ready.config.tcp_keepalive.unsigned_abs()));
     let unix = ready.listeners.unix().zip(ready.listeners.unix_path());
     tcp.chain(unix.map(|(socket, path)| Listener::unix(socket, path))).collect()
 }

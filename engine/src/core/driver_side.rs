@@ -218,6 +218,15 @@ impl Core {
         self.outbox.has_local() || !self.resumed.is_empty()
     }
 
+    /// Nothing is under way: no lock is held, no transaction or errand awaits an answer, no reply is awaited.
+    pub fn is_at_rest(&self) -> bool {
+        self.schedule.is_idle()
+            && self.coordinator.is_empty()
+            && self.visits.is_empty()
+            && !self.has_work()
+            && self.conns.iter().all(|conn| conn.order.is_empty())
+    }
+
     /// Output: what to do for the next connection that needs something.
     pub fn next_action(&mut self) -> Option<Action> {
         let id = self.listed.pop()?;

@@ -19,6 +19,12 @@ pub(super) struct Visits {
     gathers: Map<Ticket, (Gather, ReplyTo)>,
 }
 
+impl Visits {
+    pub(super) fn is_empty(&self) -> bool {
+        self.gathers.is_empty()
+    }
+}
+
 impl Core {
     /// Sends an errand out for a connection; its reply takes the next place in the order, and the connection waits.
     pub(crate) fn ask(&mut self, conn: &mut Conn, errand: Arc<dyn AnyErrand>, targets: Targets) {

@@ -1,0 +1,146 @@
+//! Several cores of the real core code under a seeded scheduler: what a client may rely on, whatever the order in
+//! which messages arrive.
+//!
+//! A failure names its seed; `BOBBIN_SIM_SEED=n cargo test -p bobbin-engine --test sim` replays it, and
+//! `BOBBIN_SIM_SEEDS=n` sets how many are tried.
+
+mod world;
+
+use std::collections::HashMap;
+
+use bobbin_proto::Value;
+use world::World;
+
+/// Runs `test` under many seeds, or under the one asked for.
+fn for_seeds(test: impl Fn(u64) + std::panic::RefUnwindSafe) {
+    let number = |name: &str| std::env::var(name).ok().and_then(|value| value.parse().ok());
+    let seeds = match number("BOBBIN_SIM_SEED") {
+        Some(seed) => seed..seed + 1,
+        None => 0..number("BOBBIN_SIM_SEEDS").unwrap_or(300),
+    };
+    for seed in seeds {
+        if let Err(failure) = std::panic::catch_unwind(|| test(seed)) {
+            eprintln!("failed with BOBBIN_SIM_SEED={seed}");
+            std::panic::resume_unwind(failure);
+        }
+    }
+}
+
+fn bulk(text: Option<&String>) -> Value {
+    text.map_or(Value::NullBulk, |text| Value::Bulk(text.clone().into_bytes()))
+}
+
+/// Each client has keys of its own, on all shards, and pipelines everything it does: every reply is what the client's
+/// own commands in the order sent lead to, also behind commands over several shards.
+#[test]
+fn a_pipeline_is_answered_as_if_it_ran_alone_in_order() {
+    for_seeds(|seed| {
+        let mut world = World::new(seed, 3, 4);
+        let mut expected: Vec<Vec<Value>> = vec![Vec::new(); 4];
+        for (client, expected) in expected.iter_mut().enumerate() {
+            let mut model: HashMap<String, String> = HashMap::new();
+            for step in 0..30 {
+                let key = |rng: &mut fastrand::Rng| format!("c{client}:k{}", rng.u8(..6));
+                let (a, b) = (key(&mut world.rng), key(&mut world.rng));
+                let value = format!("v{step}");
+                match world.rng.u8(..4) {
+                    0 => {
+                        world.clients[client].request(&["SET", &a, &value]);
+                        model.insert(a, value);
+                        expected.push(Value::Simple(b"OK".to_vec()));
+                    }
+                    1 => {
+                        world.clients[client].request(&["GET", &a]);
+                        expected.push(bulk(model.get(&a)));
+                    }
+                    2 => {
+                        world.clients[client].request(&["MSET", &a, &value, &b, &value]);
+                        model.insert(a, value.clone());
+                        model.insert(b, value);
+                        expected.push(Value::Simple(b"OK".to_vec()));
+                    }
+                    _ => {
+                        world.clients[client].request(&["MGET", &a, &b]);
+                        expected.push(Value::Array(vec![bulk(model.get(&a)), bulk(model.get(&b))]));
+                    }
+                }
+            }
+        }
+        world.run();
+        for (client, expected) in expected.into_iter().enumerate() {
+            for (index, expected) in expected.into_iter().enumerate() {
+                assert_eq!(world.clients[client].reply(), Some(expected), "client {client}, reply {index}");
+            }
+            assert_eq!(world.clients[client].reply(), None);
+        }
+        assert!(world.is_at_rest());
+    });
+}
+
+/// Writers set the same keys, spread over all shards, to one value each; whoever reads them sees one value.
+#[test]
+fn a_write_over_several_shards_is_seen_whole_or_not_at_all() {
+    const KEYS: [&str; 5] = ["a", "b", "c", "d", "e"];
+    for_seeds(|seed| {
+        let mut world = World::new(seed, 4, 6);
+        for client in 0..6 {
+            for round in 0..10 {
+                let value = format!("{client}.{round}");
+                let mut keys = KEYS;
+                world.rng.shuffle(&mut keys);
+                if client < 3 {
+                    let args: Vec<&str> = std::iter::once("MSET")
+                        .chain(keys.iter().flat_map(|key| [*key, value.as_str()]))
+                        .collect();
+                    world.clients[client].request(&args);
+                } else {
+                    let args: Vec<&str> = std::iter::once("MGET").chain(keys).collect();
+                    world.clients[client].request(&args);
+                }
+            }
+        }
+        world.run();
+        for client in 3..6 {
+            for _ in 0..10 {
+                let Some(Value::Array(values)) = world.clients[client].reply() else {
+                    panic!("MGET is answered")
+                };
+                assert!(
+                    values.windows(2).all(|pair| pair[0] == pair[1]),
+                    "a torn write was read: {values:?}"
+                );
+            }
+        }
+        assert!(world.is_at_rest());
+    });
+}
+
+/// Clients that vanish at any moment leave no lock behind: those who stay are answered, and the server comes to rest.
+#[test]
+fn a_client_that_goes_away_holds_nobody_up() {
+    for_seeds(|seed| {
+        let mut world = World::new(seed, 3, 6);
+        for client in 0..6 {
+            for round in 0..12 {
+                let value = round.to_string();
+                world.clients[client].request(&["MSET", "a", &value, "b", &value, "c", &value, "d", &value]);
+                world.clients[client].request(&["GET", "a"]);
+                world.clients[client].request(&["MGET", "d", "c", "b", "a"]);
+            }
+        }
+        let mut leaving = [0, 1, 2];
+        world.rng.shuffle(&mut leaving);
+        for client in leaving {
+            for _ in 0..world.rng.usize(..60) {
+                world.step();
+            }
+            world.disconnect(client);
+        }
+        world.run();
+        for client in 3..6 {
+            let replies = std::iter::from_fn(|| world.clients[client].reply()).count();
+            assert_eq!(replies, 36, "client {client} is answered");
+        }
+        assert!(world.is_at_rest());
+    });
+}

@@ -1,0 +1,183 @@
+//! A whole server in one thread: cores, lanes and clients under a scheduler with a seed.
+//!
+//! Every step the scheduler picks one thing that may happen next: a batch arrives, a client sends some bytes of its
+//! next requests, a client goes away, time passes. Lanes keep their order, as the real ones do; between lanes
+//! anything may overtake anything. Equal seeds give equal runs.
+
+use std::collections::VecDeque;
+use std::sync::Arc;
+
+use bobbin_engine::config::Config;
+use bobbin_engine::conn::{Accepted, Endpoints};
+use bobbin_engine::core::{About, Core, Now, Shared, Stopwatch};
+use bobbin_engine::ids::{ConnId, ReactorId};
+use bobbin_engine::mesh::Batch;
+use bobbin_proto::Value;
+use bobbin_proto::decode::decode;
+
+/// A client and what it has sent and got.
+#[derive(Debug, Default)]
+pub(crate) struct Client {
+    /// Where the server serves it.
+    home: Option<(usize, ConnId)>,
+    /// Bytes it has yet to send.
+    unsent: VecDeque<u8>,
+    received: Vec<u8>,
+    pub(crate) gone: bool,
+}
+
+impl Client {
+    /// Adds a request behind those it has yet to send.
+    pub(crate) fn request(&mut self, args: &[&str]) {
+        let mut bytes = Vec::new();
+        bobbin_proto::encode_command(&mut bytes, args.iter().copied());
+        self.unsent.extend(bytes);
+    }
+
+    /// The next reply, if it has come.
+    pub(crate) fn reply(&mut self) -> Option<Value> {
+        let (value, len) = decode(&self.received).expect("replies are well-formed")?;
+        self.received.drain(..len);
+        Some(value)
+    }
+}
+
+/// The server and its clients.
+pub(crate) struct World {
+    pub(crate) rng: fastrand::Rng,
+    cores: Vec<Core>,
+    /// Batches under way, by sender and receiver.
+    lanes: Vec<Vec<VecDeque<Box<Batch>>>>,
+    pub(crate) clients: Vec<Client>,
+    now_us: u64,
+}
+
+impl World {
+    pub(crate) fn new(seed: u64, cores: usize, clients: usize) -> Self {
+        let config = Arc::new(Config::default());
+        let shared = Arc::new(Shared::new(cores, Arc::clone(&config), about(seed)));
+        let core = |index| {
+            let stopwatch = Stopwatch::Virtual(std::cell::Cell::new(0));
+            Core::new(ReactorId::from_index(index), Arc::clone(&shared), Arc::clone(&config), stopwatch)
+        };
+        let mut world = Self {
+            rng: fastrand::Rng::with_seed(seed),
+            cores: (0..cores).map(core).collect(),
+            lanes: (0..cores).map(|_| (0..cores).map(|_| VecDeque::new()).collect()).collect(),
+            clients: (0..clients).map(|_| Client::default()).collect(),
+            now_us: 1_000_000_000_000_000,
+        };
+        for client in 0..clients {
+            world.connect(client);
+        }
+        while world.clients.iter().any(|client| client.home.is_none()) {
+            world.step();
+        }
+        world
+    }
+
+    fn connect(&mut self, client: usize) {
+        let address = ([127, 0, 0, 1], 6379).into();
+        let endpoints = Endpoints::Tcp { peer: address, local: address };
+        let accepted = Accepted { fd: client as i32, endpoints };
+        let core = self.rng.usize(..self.cores.len());
+        self.input(core, |core| core.accepted(accepted));
+    }
+
+    /// Lets one thing happen. Returns false when nothing can.
+    pub(crate) fn step(&mut self) -> bool {
+        self.now_us += self.rng.u64(..50);
+        let arrivals: Vec<(usize, usize)> = (0..self.cores.len())
+            .flat_map(|from| (0..self.cores.len()).map(move |to| (from, to)))
+            .filter(|&(from, to)| !self.lanes[from][to].is_empty())
+            .collect();
+        let senders: Vec<usize> = (0..self.clients.len())
+            .filter(|&client| self.clients[client].home.is_some() && !self.clients[client].unsent.is_empty())
+            .collect();
+        let busy: Vec<usize> = (0..self.cores.len()).filter(|&core| self.cores[core].has_work()).collect();
+        let choices = arrivals.len() + senders.len() + busy.len();
+        if choices == 0 {
+            return false;
+        }
+        let choice = self.rng.usize(..choices);
+        if let Some(&(from, to)) = arrivals.get(choice) {
+            self.arrive(from, to);
+        } else if let Some(&client) = senders.get(choice - arrivals.len()) {
+            self.send(client);
+        } else {
+            self.input(busy[choice - arrivals.len() - senders.len()], |_| {});
+        }
+        true
+    }
+
+    /// Lets things happen until nothing can.
+    pub(crate) fn run(&mut self) {
+        while self.step() {}
+    }
+
+    /// A client goes away in the middle of whatever it was doing.
+    pub(crate) fn disconnect(&mut self, client: usize) {
+        let Some((core, conn)) = self.clients[client].home.take() else { return };
+        self.clients[client].gone = true;
+        self.input(core, |core| core.hung_up(conn));
+    }
+
+    /// Nothing is under way anywhere: no lock, no transaction, no reply awaited.
+    pub(crate) fn is_at_rest(&self) -> bool {
+        self.cores.iter().all(Core::is_at_rest)
+    }
+
+    fn arrive(&mut self, from: usize, to: usize) {
+        let Some(batch) = self.lanes[from][to].pop_front() else { return };
+        self.input(to, |core| core.deliver(ReactorId::from_index(from), batch));
+    }
+
+    fn send(&mut self, client: usize) {
+        let Some((core, conn)) = self.clients[client].home else { return };
+        let unsent = &mut self.clients[client].unsent;
+        let len = if self.rng.bool() { unsent.len() } else { self.rng.usize(1..=unsent.len()) };
+        let bytes: Vec<u8> = unsent.drain(..len).collect();
+        self.input(core, |core| core.receive(conn, &bytes));
+    }
+
+    /// One iteration of a core: an input, then its outputs.
+    fn input(&mut self, index: usize, input: impl FnOnce(&mut Core)) {
+        let core = &mut self.cores[index];
+        core.begin(Now { unix_us: self.now_us, mono_us: self.now_us }, 0);
+        input(core);
+        core.settle();
+        for to in 0..self.lanes.len() {
+            if let Some(batch) = core.take_batch(ReactorId::from_index(to)) {
+                self.lanes[index][to].push_back(batch);
+            }
+        }
+        while let Some(action) = core.next_action() {
+            if let Some(fd) = action.adopt {
+                self.clients[fd as usize].home = Some((index, action.conn));
+            }
+            if let Some(bytes) = action.send {
+                let at = |client: &&mut Client| client.home == Some((index, action.conn));
+                if let Some(client) = self.clients.iter_mut().find(at) {
+                    client.received.extend(&bytes);
+                }
+                core.sent(action.conn, bytes);
+            }
+            if action.close {
+                core.closed(action.conn);
+            }
+        }
+    }
+}
+
+fn about(seed: u64) -> About {
+    About {
+        run_id: "0".repeat(40),
+        pid: 1,
+        started_unix_ms: 0,
+        executable: String::new(),
+        config_file: String::new(),
+        os: String::new(),
+        port: 6379,
+        seed,
+    }
+}
