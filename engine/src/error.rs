@@ -50,7 +50,12 @@ impl CommandError {
     }
 }
 
-/// Client bytes for an error text: what is not UTF-8 is replaced.
+/// Client bytes for an error text: as far as C would print them, and what is not UTF-8 is replaced.
 pub fn printable(bytes: &[u8]) -> Cow<'_, str> {
-    String::from_utf8_lossy(bytes)
+    String::from_utf8_lossy(before_nul(bytes))
+}
+
+/// What C takes for a string: the bytes up to the first that is zero.
+pub fn before_nul(bytes: &[u8]) -> &[u8] {
+    bytes.iter().position(|&byte| byte == 0).map_or(bytes, |end| &bytes[..end])
 }

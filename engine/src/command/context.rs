@@ -3,7 +3,7 @@
 use super::Command;
 use crate::core::{Env, ShardRest};
 use crate::mesh::SessionBits;
-use crate::store::{Db, Entry, EntryMut, Keyspace, Lookup};
+use crate::store::{Db, Entry, EntryMut, Keyspace, Lookup, is_due};
 
 /// A change as keyspace notifications name it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -29,6 +29,9 @@ impl Event {
     pub const fn string(name: &'static str) -> Self {
         Self { class: EventClass::String, name }
     }
+
+    pub const EXPIRED: Self = Self { class: EventClass::Expired, name: "expired" };
+    pub const EVICTED: Self = Self { class: EventClass::Evicted, name: "evicted" };
 }
 
 /// The context of one keyed command. Handlers read and write through it; they cannot suspend.
@@ -78,7 +81,28 @@ impl Cx<'_> {
         }
     }
 
-    /// Looks a key up without a trace: no hit, no miss, no touch (OBJECT, TTL's kin, DEBUG).
+    /// Looks a key up to tell something about it: counts a hit or a miss, and does not touch (EXISTS, TYPE, TTL).
+    #[inline]
+    pub fn probe(&mut self, key: &[u8]) -> Option<&Entry> {
+        let now_ms = self.now_ms();
+        match self.keyspace.db(self.db).find_live(key, now_ms) {
+            Lookup::Live(entry) => {
+                self.rest.stats.hits += 1;
+                Some(entry)
+            }
+            Lookup::Missing => {
+                self.rest.stats.misses += 1;
+                None
+            }
+            Lookup::Expired => {
+                self.rest.stats.misses += 1;
+                self.rest.note_expired(self.db, key);
+                None
+            }
+        }
+    }
+
+    /// Looks a key up without a trace: no hit, no miss, no touch (MEMORY USAGE, DEBUG).
     pub fn peek(&mut self, key: &[u8]) -> Option<&Entry> {
         let now_ms = self.now_ms();
         match self.keyspace.db(self.db).find_live(key, now_ms) {
@@ -109,23 +133,25 @@ impl Cx<'_> {
     /// The same in another database (MOVE, COPY).
     pub fn expire_if_due_in(&mut self, db: usize, key: &[u8]) {
         let now_ms = self.now_ms();
-        let db = self.keyspace.db_mut(db);
-        if db.volatile_len() > 0 && matches!(db.find_live(key, now_ms), Lookup::Expired) {
-            self.rest.expire(db, key);
+        let keys = self.keyspace.db(db);
+        if keys.volatile_len() > 0 && matches!(keys.find_live(key, now_ms), Lookup::Expired) {
+            self.rest.expire(self.keyspace, db, key);
         }
     }
 
-    /// Removes a key; what is large is freed later. Returns whether it was there.
+    /// Removes a key; what is large is freed later. Returns whether it was there, which a key whose time is over was
+    /// not.
+    #[inline]
     pub fn remove(&mut self, key: &[u8]) -> bool {
-        self.expire_if_due(key);
-        let db = self.db();
-        match db.remove(key) {
-            Some(entry) => {
-                db.bury(entry);
-                true
-            }
-            None => false,
+        let now_ms = self.now_ms();
+        let db = self.keyspace.db_mut(self.db);
+        let Some(entry) = db.remove(key) else { return false };
+        let due = entry.expiry().is_some_and(|at| is_due(at, now_ms));
+        db.bury(entry);
+        if due {
+            self.rest.count_expired(self.db, key);
         }
+        !due
     }
 
     /// Notes that a key has changed. Every handler that changes one says so, once per key and event.

@@ -36,8 +36,14 @@ impl Core {
         for id in std::mem::take(&mut self.stalled) {
             self.end_hold(id, Hold::Lane);
         }
-        if now.mono_us >= self.next_tick_us {
-            self.tick();
+        self.shard.set_clock(now);
+        if now.mono_us >= self.timers.next_us() {
+            self.run_timers();
+        }
+        if self.env.config.maxmemory > 0 {
+            self.make_room();
+        } else {
+            self.env.out_of_memory = false;
         }
     }
 
@@ -277,7 +283,7 @@ impl Core {
 
     /// Output: when [`Core::begin`] has to be called at the latest, in microseconds of the monotonic clock.
     pub fn next_deadline_us(&self) -> u64 {
-        self.next_tick_us
+        self.timers.next_us()
     }
 
     /// Output: how long the driver is to stand still (DEBUG SLEEP).

@@ -1,7 +1,7 @@
 //! What surrounds a core: the time it is told, the configuration, and the few facts all reactors share.
 
 use std::cell::Cell;
-use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use crate::config::Config;
@@ -55,6 +55,8 @@ pub struct Shared {
     last_tx: AtomicU64,
     last_client: AtomicU64,
     clients: Vec<AtomicUsize>,
+    /// Whether a reactor's shard has too much and no key to give up; see [`Shared::all_exhausted`].
+    exhausted: Vec<AtomicBool>,
     /// The newest configuration; each reactor has its own reference and is told of a new one by an errand. The
     /// mutex is for CONFIG SET, which reads, changes and replaces.
     config: Mutex<Arc<Config>>,
@@ -83,6 +85,7 @@ impl Shared {
             last_tx: AtomicU64::new(0),
             last_client: AtomicU64::new(0),
             clients: (0..reactors).map(|_| AtomicUsize::new(0)).collect(),
+            exhausted: (0..reactors).map(|_| AtomicBool::new(false)).collect(),
             config: Mutex::new(config),
             about,
         }
@@ -117,6 +120,25 @@ impl Shared {
         let load = |reactor: usize| self.clients[reactor].load(Ordering::Relaxed);
         let best = (0..self.reactors).min_by_key(|&reactor| load(reactor)).unwrap_or(0);
         if load(best) < load(accepted_by.index()) { ReactorId::from_index(best) } else { accepted_by }
+    }
+
+    /// Says whether a shard holds more than it may and has no key that may be evicted.
+    pub fn set_exhausted(&self, reactor: ReactorId, exhausted: bool) {
+        let flag = &self.exhausted[reactor.index()];
+        // Read first: the line stays shared while nothing changes.
+        if flag.load(Ordering::Relaxed) != exhausted {
+            flag.store(exhausted, Ordering::Relaxed);
+        }
+    }
+
+    /// No shard can make room.
+    pub fn all_exhausted(&self) -> bool {
+        self.able_to_evict() == 0
+    }
+
+    /// How many shards can make room.
+    pub fn able_to_evict(&self) -> usize {
+        self.exhausted.iter().filter(|flag| !flag.load(Ordering::Relaxed)).count()
     }
 
     pub fn config(&self) -> Arc<Config> {

@@ -10,6 +10,7 @@
 mod client_limits;
 mod driver_side;
 mod env;
+mod evict;
 mod input;
 mod outbox;
 mod shard;
@@ -32,8 +33,10 @@ use crate::ids::{ConnId, ReactorId};
 use crate::observe::Observed;
 use crate::store::Keyspace;
 use crate::txn::{Coordinator, Schedule};
+use evict::Allowance;
 use input::Group;
 use outbox::Outbox;
+use tick::Timers;
 use visits::Visits;
 
 /// One reactor's core.
@@ -62,7 +65,8 @@ pub struct Core {
     pub pause: Option<Pause>,
     /// Where the walk over connections that looks for idle ones goes on.
     walked: usize,
-    next_tick_us: u64,
+    timers: Timers,
+    allowance: Allowance,
     output_buffers: Vec<Vec<u8>>,
     /// The driver is asked to stand still this long (DEBUG SLEEP).
     stall_us: u64,
@@ -110,7 +114,8 @@ impl Core {
             stalled: Vec::new(),
             pause: None,
             walked: 0,
-            next_tick_us: 0,
+            timers: Timers::default(),
+            allowance: Allowance::default(),
             output_buffers: Vec::new(),
             stall_us: 0,
             shutdown: None,

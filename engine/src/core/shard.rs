@@ -10,7 +10,7 @@ use crate::config::Config;
 use crate::ids::ReactorId;
 use crate::mesh::SessionBits;
 use crate::observe::ShardStats;
-use crate::store::{Db, Entry, Keyspace, Lookup};
+use crate::store::{Entry, EvictConfig, Evictor, Keyspace, Lookup, Policy};
 
 /// What surrounds the code that runs in a core.
 #[derive(Debug)]
@@ -36,6 +36,8 @@ impl Env {
 pub struct Shard {
     pub keyspace: Keyspace,
     pub rest: ShardRest,
+    /// The second that new keys' access clocks are set to; 0: to be set.
+    clock_secs: u64,
 }
 
 /// A shard less its keys: what a command also gets when it runs on borrowed ones.
@@ -43,6 +45,7 @@ pub struct Shard {
 pub struct ShardRest {
     pub rng: fastrand::Rng,
     pub stats: ShardStats,
+    pub evictor: Evictor,
     pub active_expire: bool,
     /// Keys that a read found expired; removed once the command has run.
     expired: Vec<(usize, Box<[u8]>)>,
@@ -53,7 +56,7 @@ impl ShardRest {
     #[inline]
     pub fn touch(&mut self, entry: &Entry, env: &Env, session: SessionBits) {
         if !session.has(SessionBits::NO_TOUCH) {
-            let _ = (entry, env);
+            self.evictor.config().touch(entry, env.now.unix_ms(), &mut self.rng);
         }
     }
 
@@ -70,21 +73,43 @@ impl ShardRest {
 
     /// Removes a key whose time is over.
     #[cold]
-    pub fn expire(&mut self, db: &mut Db, key: &[u8]) {
-        if let Some(entry) = db.remove(key) {
-            db.bury(entry);
-            self.stats.expired += 1;
+    pub fn expire(&mut self, keyspace: &mut Keyspace, db: usize, key: &[u8]) {
+        let keys = keyspace.db_mut(db);
+        if let Some(entry) = keys.remove(key) {
+            keys.bury(entry);
+            self.count_expired(db, key);
         }
+    }
+
+    /// Notes that a key was removed because its time is over.
+    #[cold]
+    pub fn count_expired(&mut self, db: usize, key: &[u8]) {
+        self.stats.expired += 1;
+        self.changed(db, key, Event::EXPIRED);
+    }
+
+    /// Notes that a key was removed to make room.
+    pub fn count_evicted(&mut self, db: usize, key: &[u8]) {
+        self.stats.evicted += 1;
+        self.changed(db, key, Event::EVICTED);
     }
 
     #[cold]
     fn remove_expired(&mut self, keyspace: &mut Keyspace, now_ms: u64) {
         for (db, key) in std::mem::take(&mut self.expired) {
-            let db = keyspace.db_mut(db);
-            if let Lookup::Expired = db.find_live(&key, now_ms) {
-                self.expire(db, &key);
+            if let Lookup::Expired = keyspace.db(db).find_live(&key, now_ms) {
+                self.expire(keyspace, db, &key);
             }
         }
+    }
+}
+
+fn evict_config(config: &Config) -> EvictConfig {
+    EvictConfig {
+        policy: Policy::from_name(config.maxmemory_policy.as_str()).unwrap_or_default(),
+        samples: usize::try_from(config.maxmemory_samples).unwrap_or(1),
+        lfu_log_factor: u32::try_from(config.lfu_log_factor).unwrap_or(0),
+        lfu_decay_time: u32::try_from(config.lfu_decay_time).unwrap_or(0),
     }
 }
 
@@ -102,9 +127,68 @@ impl Shard {
             rest: ShardRest {
                 rng: fastrand::Rng::with_seed(seed ^ (u64::from(id.0) << 48)),
                 stats: ShardStats::default(),
+                evictor: Evictor::new(evict_config(config)),
                 active_expire: true,
                 expired: Vec::new(),
             },
+            clock_secs: 0,
+        }
+    }
+
+    /// Follows a change of the directives on eviction.
+    pub fn configure(&mut self, config: &Config) {
+        self.rest.evictor.set_config(evict_config(config));
+        self.clock_secs = 0;
+    }
+
+    /// Sets the clock of keys yet to be created; it turns once a second.
+    #[inline]
+    pub fn set_clock(&mut self, now: Now) {
+        let secs = now.unix_us / 1_000_000;
+        if secs != self.clock_secs {
+            self.clock_secs = secs;
+            let access = self.rest.evictor.config().access_at_birth(now.unix_ms());
+            self.keyspace.set_access_at_birth(access);
+        }
+    }
+
+    /// A step of a database's active expiry. True if there is more to do.
+    pub fn expire_step(&mut self, db: usize, now_ms: u64, budget: usize) -> bool {
+        let Self { keyspace, rest, .. } = self;
+        let keys = keyspace.db_mut(db);
+        let mut removed = Vec::new();
+        let cut = keys.expire_step(now_ms, budget, |entry| {
+            rest.count_expired(db, entry.key());
+            removed.push(entry);
+        });
+        removed.into_iter().for_each(|entry| keys.bury(entry));
+        cut
+    }
+
+    /// Gives up one key, as the policy chooses. False if there is none it lets go.
+    pub fn evict_one(&mut self, now_ms: u64) -> bool {
+        let Self { keyspace, rest, .. } = self;
+        let Some((db, entry)) = rest.evictor.next_victim(keyspace, now_ms, &mut rest.rng) else {
+            return false;
+        };
+        rest.count_evicted(db, entry.key());
+        keyspace.db_mut(db).bury(entry);
+        true
+    }
+
+    /// Lets two databases change places.
+    pub fn swapdb(&mut self, first: usize, second: usize) {
+        self.keyspace.swapdb(first, second);
+        self.rest.stats.changes += 1;
+    }
+
+    /// Empties one database, or all; what they held is freed in slices.
+    pub fn flush(&mut self, db: Option<usize>) {
+        let dbs = db.map_or(0..self.keyspace.databases(), |db| db..db + 1);
+        for db in dbs {
+            let db = self.keyspace.db_mut(db);
+            self.rest.stats.changes += db.len() as u64;
+            db.clear();
         }
     }
 

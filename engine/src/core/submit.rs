@@ -73,7 +73,7 @@ impl Core {
     /// Subcommand, arity, authentication, server state.
     #[inline]
     fn check(
-        &self,
+        &mut self,
         conn: &Conn,
         row: &'static Command,
         args: Args<'_>,
@@ -85,8 +85,11 @@ impl Core {
         if !conn.authenticated && !row.has(flag::NO_AUTH) {
             return Err(CommandError::NoAuth);
         }
-        if self.env.out_of_memory && row.has(flag::DENYOOM) {
-            return Err(CommandError::OutOfMemory);
+        if row.has(flag::DENYOOM) && self.env.config.maxmemory > 0 {
+            self.make_room();
+            if self.env.out_of_memory {
+                return Err(CommandError::OutOfMemory);
+            }
         }
         Ok(row)
     }

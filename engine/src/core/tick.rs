@@ -1,20 +1,102 @@
-//! What a core does from time to time: expiry, eviction, freeing, idle clients, the end of a pause.
+//! What a core does from time to time: expiry, freeing, idle clients, the end of a pause. Each in bounded steps, so
+//! that replies wait for none of it.
 
 use super::Core;
 use crate::conn::Hold;
 
-/// Allocations freed in one iteration of what was cleared or replaced.
+/// Allocations freed in one iteration of what was cleared or replaced: about 20 µs.
 const FREE_BUDGET: usize = 256;
 
+/// Segments and keys that one step of the active expiry looks at, and what each level of `active-expire-effort`
+/// above the first adds.
+const EXPIRE_BUDGET: usize = 1024;
+const EXPIRE_BUDGET_PER_EFFORT: usize = 256;
+/// How long the step after one that was cut short waits, so that expiry never has more than a part of the core.
+const EXPIRE_PAUSE_US: u64 = 1000;
+
+const NEVER: u64 = u64::MAX;
+
+/// When the core next has something to do of its own, in microseconds of the monotonic clock.
+#[derive(Debug)]
+pub(super) struct Timers {
+    pub(super) tick_us: u64,
+    /// An expiry pass goes on that was cut short.
+    expire_us: u64,
+    /// Something waits to be freed.
+    free_us: u64,
+    /// The database at which the expiry pass goes on.
+    expire_db: usize,
+}
+
+impl Default for Timers {
+    fn default() -> Self {
+        Self { tick_us: 0, expire_us: NEVER, free_us: NEVER, expire_db: 0 }
+    }
+}
+
+impl Timers {
+    pub(super) fn next_us(&self) -> u64 {
+        self.tick_us.min(self.expire_us).min(self.free_us)
+    }
+
+    pub(super) fn is_freeing(&self) -> bool {
+        self.free_us != NEVER
+    }
+}
+
 impl Core {
-    pub(super) fn tick(&mut self) {
+    /// Does what is due.
+    #[cold]
+    pub(super) fn run_timers(&mut self) {
+        let now_us = self.env.now.mono_us;
+        if now_us >= self.timers.tick_us {
+            self.tick();
+        } else if now_us >= self.timers.expire_us {
+            self.expire_some();
+        }
+        if now_us >= self.timers.free_us {
+            self.free_some();
+        }
+    }
+
+    fn tick(&mut self) {
         let period_us = 1_000_000 / u64::from(self.env.config.hz.per_second());
-        self.next_tick_us = self.env.now.mono_us + period_us;
+        self.timers.tick_us = self.env.now.mono_us + period_us;
         self.close_idle();
         self.end_pause();
-        if self.shard.keyspace.free_step(FREE_BUDGET) {
-            self.next_tick_us = self.env.now.mono_us;
+        self.expire_some();
+        self.free_some();
+    }
+
+    /// One step of the active expiry. Every database gets its turn; a pass that was cut short goes on soon.
+    fn expire_some(&mut self) {
+        self.timers.expire_us = NEVER;
+        if !self.shard.rest.active_expire {
+            return;
         }
+        let effort = usize::try_from(self.env.config.active_expire_effort).unwrap_or(1);
+        let budget = EXPIRE_BUDGET + EXPIRE_BUDGET_PER_EFFORT * (effort - 1);
+        let databases = self.shard.keyspace.databases();
+        for _ in 0..databases {
+            let db = self.timers.expire_db;
+            if self.shard.expire_step(db, self.env.now.unix_ms(), budget) {
+                self.timers.expire_us = self.env.now.mono_us + EXPIRE_PAUSE_US;
+                return;
+            }
+            self.timers.expire_db = (db + 1) % databases;
+        }
+    }
+
+    /// Frees some of what was cleared, replaced or removed; goes on in the next iteration if there is more.
+    pub(super) fn free_some(&mut self) {
+        let left = [&mut self.shard.keyspace, &mut self.workspace].map(|keys| keys.free_step(FREE_BUDGET));
+        self.timers.free_us = if left.contains(&true) { self.env.now.mono_us } else { NEVER };
+    }
+
+    /// Empties one database of this shard, or all.
+    pub(crate) fn flush(&mut self, db: Option<usize>) {
+        self.shard.flush(db);
+        self.timers.free_us = self.env.now.mono_us;
     }
 
     /// Lets paused connections run on once the time is over.

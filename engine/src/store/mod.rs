@@ -37,6 +37,7 @@ mod slab;
 mod table;
 
 pub use block::ACCESS_MAX;
+pub(crate) use db::is_due;
 pub use db::{Db, Expiry, Lookup, Written};
 pub use entry::{Entry, Value};
 pub use entry_mut::{EntryMut, ObjectMut};
