@@ -6,6 +6,11 @@
 pub mod args;
 pub mod connection;
 mod context;
+pub mod expire;
+mod help;
+pub mod key;
+pub mod keyspace;
+pub mod scan;
 mod session;
 pub mod spec;
 pub mod string;
@@ -13,6 +18,7 @@ mod table;
 
 pub use args::{Args, OwnedArgs};
 pub use context::{Cx, Event};
+pub use help::help;
 pub use session::Session;
 pub use spec::{Command, ConnFn, Merge, Run, ShardFn, flag};
 pub use table::{TABLE, commands, find, find_sub, row, subcommands};

@@ -3,7 +3,14 @@
 use super::spec::{Command, Run, flag, key_flag};
 use crate::ids::CommandId;
 
-const FAMILIES: &[&[Command]] = &[super::connection::ROWS, super::string::ROWS];
+const FAMILIES: &[&[Command]] = &[
+    super::connection::ROWS,
+    super::expire::ROWS,
+    super::key::ROWS,
+    super::keyspace::ROWS,
+    super::scan::ROWS,
+    super::string::ROWS,
+];
 
 const ROWS: usize = count();
 

@@ -148,3 +148,6 @@ impl Core {
         self.shutdown = Some(how);
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,153 @@
+//! Cores driven in process: a clock and a figure of memory of the test's own, clients without sockets.
+
+mod expiry;
+mod lending;
+mod memory;
+
+use std::collections::VecDeque;
+use std::sync::Arc;
+
+use bobbin_proto::encode_command;
+
+use super::{About, Core, Now, Shared, Stopwatch};
+use crate::config::Config;
+use crate::conn::{Accepted, Endpoints};
+use crate::ids::{ConnId, ReactorId};
+use crate::mesh::Batch;
+
+const START_MS: u64 = 1_800_000_000_000;
+
+/// Several cores in one thread, with a lane between every two.
+pub(super) struct Cores {
+    pub(super) cores: Vec<Core>,
+    pub(super) now_ms: u64,
+    pub(super) memory_used: u64,
+    /// Batches under way: from, to, batch.
+    lanes: VecDeque<(ReactorId, ReactorId, Box<Batch>)>,
+    clients: Vec<Client>,
+}
+
+struct Client {
+    reactor: ReactorId,
+    conn: ConnId,
+    received: Vec<u8>,
+}
+
+impl Cores {
+    pub(super) fn new(reactors: usize, change: impl FnOnce(&mut Config)) -> Self {
+        let mut config = Config::default();
+        change(&mut config);
+        let config = Arc::new(config);
+        let about = About {
+            run_id: String::new(),
+            pid: 1,
+            started_unix_ms: START_MS,
+            executable: String::new(),
+            config_file: String::new(),
+            os: String::new(),
+            port: 0,
+            seed: 7,
+        };
+        let shared = Arc::new(Shared::new(reactors, Arc::clone(&config), about));
+        let cores = (0..reactors)
+            .map(|index| {
+                let stopwatch = Stopwatch::Virtual(std::cell::Cell::new(0));
+                Core::new(ReactorId::from_index(index), Arc::clone(&shared), Arc::clone(&config), stopwatch)
+            })
+            .collect();
+        Self { cores, now_ms: START_MS, memory_used: 0, lanes: VecDeque::new(), clients: Vec::new() }
+    }
+
+    /// A client of one reactor; its number.
+    pub(super) fn connect(&mut self) -> usize {
+        let endpoints = Endpoints::Unix { path: String::from("/test") };
+        let accepted_by = self.clients.len() % self.cores.len();
+        self.begin(accepted_by);
+        self.cores[accepted_by].accepted(Accepted { fd: 0, endpoints });
+        self.run();
+        self.clients.len() - 1
+    }
+
+    /// Sends a command, its arguments separated by spaces, without waiting.
+    pub(super) fn send(&mut self, client: usize, command: &str) {
+        let mut bytes = Vec::new();
+        let args: Vec<&str> = command.split(' ').collect();
+        encode_command(&mut bytes, args);
+        let (reactor, conn) = (self.clients[client].reactor, self.clients[client].conn);
+        self.begin(reactor.index());
+        self.cores[reactor.index()].receive(conn, &bytes);
+        self.end(reactor.index());
+    }
+
+    /// What has come back to a client, taken.
+    pub(super) fn received(&mut self, client: usize) -> String {
+        let bytes = std::mem::take(&mut self.clients[client].received);
+        String::from_utf8(bytes).expect("tests send text")
+    }
+
+    /// Sends a command and lets everything run until nothing is left to do.
+    pub(super) fn call(&mut self, client: usize, command: &str) -> String {
+        self.send(client, command);
+        self.run();
+        self.received(client)
+    }
+
+    /// Delivers batches until none is under way.
+    pub(super) fn run(&mut self) {
+        (0..self.cores.len()).for_each(|index| self.iterate(index));
+        while self.deliver(0) {}
+    }
+
+    /// Delivers one of the batches under way: one of those whose lane has none before it. False if there is none.
+    pub(super) fn deliver(&mut self, choice: usize) -> bool {
+        let firsts: Vec<usize> = (0..self.lanes.len())
+            .filter(|&at| {
+                let (from, to, _) = &self.lanes[at];
+                !self.lanes.iter().take(at).any(|(f, t, _)| (f, t) == (from, to))
+            })
+            .collect();
+        if firsts.is_empty() {
+            return false;
+        }
+        let Some((from, to, batch)) = self.lanes.remove(firsts[choice % firsts.len()]) else { return false };
+        self.begin(to.index());
+        self.cores[to.index()].deliver(from, batch);
+        self.end(to.index());
+        true
+    }
+
+    /// One iteration of a core without inputs.
+    pub(super) fn iterate(&mut self, index: usize) {
+        self.begin(index);
+        self.end(index);
+    }
+
+    pub(super) fn mono_us(&self) -> u64 {
+        (self.now_ms - START_MS) * 1000
+    }
+
+    fn begin(&mut self, index: usize) {
+        let now = Now { unix_us: self.now_ms * 1000, mono_us: self.mono_us() };
+        self.cores[index].begin(now, self.memory_used);
+    }
+
+    fn end(&mut self, index: usize) {
+        let me = ReactorId::from_index(index);
+        self.cores[index].settle();
+        while let Some(action) = self.cores[index].next_action() {
+            if action.adopt.is_some() {
+                self.clients.push(Client { reactor: me, conn: action.conn, received: Vec::new() });
+            }
+            if let Some(bytes) = action.send {
+                let client = self.clients.iter_mut().find(|c| c.reactor == me && c.conn == action.conn);
+                client.expect("only clients are sent to").received.extend_from_slice(&bytes);
+                self.cores[index].sent(action.conn, bytes);
+            }
+        }
+        for to in (0..self.cores.len()).map(ReactorId::from_index).filter(|&to| to != me) {
+            if let Some(batch) = self.cores[index].take_batch(to) {
+                self.lanes.push_back((me, to, batch));
+            }
+        }
+    }
+}
