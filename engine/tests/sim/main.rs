@@ -144,3 +144,44 @@ fn a_client_that_goes_away_holds_nobody_up() {
         assert!(world.is_at_rest());
     });
 }
+
+/// A reply orders what follows it: who has read a new value under one key does not read an older one under another
+/// that was written with it, by commands of one shard each.
+#[test]
+fn single_reads_do_not_see_a_write_half_done() {
+    const ROUNDS: usize = 12;
+    for_seeds(|seed| {
+        let mut world = World::new(seed, 4, 4);
+        let mut pairs = [("a", "b"), ("c", "d"), ("b", "c")];
+        world.rng.shuffle(&mut pairs);
+        for round in 1..=ROUNDS {
+            let value = round.to_string();
+            world.clients[0].request(&["MSET", "a", &value, "b", &value, "c", &value, "d", &value]);
+        }
+        let mut seen: [Vec<usize>; 3] = Default::default();
+        for (reader, (first, _)) in pairs.iter().enumerate() {
+            world.clients[reader + 1].request(&["GET", first]);
+        }
+        while world.step() {
+            for (reader, (first, second)) in pairs.iter().enumerate() {
+                let Some(value) = world.clients[reader + 1].reply() else { continue };
+                seen[reader].push(number(&value));
+                if seen[reader].len() < 2 * ROUNDS {
+                    let next = if seen[reader].len() % 2 == 0 { first } else { second };
+                    world.clients[reader + 1].request(&["GET", next]);
+                }
+            }
+        }
+        for values in seen {
+            assert_eq!(values.len(), 2 * ROUNDS);
+            assert!(values.is_sorted(), "time went backwards: {values:?}");
+        }
+    });
+}
+
+fn number(value: &Value) -> usize {
+    match value {
+        Value::Bulk(digits) => String::from_utf8_lossy(digits).parse().expect("a number was written"),
+        _ => 0,
+    }
+}
