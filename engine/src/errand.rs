@@ -15,6 +15,11 @@ use crate::ids::ReactorId;
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct Ticket(pub u64);
 
+impl Ticket {
+    /// Of an errand whose answers nobody waits for.
+    pub const NOBODY: Self = Self(0);
+}
+
 /// Which reactors are visited.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Targets {

@@ -1,5 +1,8 @@
 //! Bounds that are not directives, in one place. Those that are, are in [`crate::config`].
 
+/// The Redis whose commands are spoken: what HELLO and INFO say to clients that ask.
+pub const REDIS_VERSION: &str = "7.2.4";
+
 /// Commands parsed ahead of being run, so that their look-ups overlap. Peers gained 40 % and more on keyspaces
 /// larger than the cache; beyond a few dozen the lines fetched first are evicted again.
 pub const GROUP_COMMANDS_MAX: usize = 32;

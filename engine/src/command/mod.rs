@@ -4,12 +4,15 @@
 //! handlers are given. Adding a command is one row, one function, one test.
 
 pub mod args;
+pub mod client;
 pub mod connection;
 mod context;
 pub mod expire;
 mod help;
+pub mod introspect;
 pub mod key;
 pub mod keyspace;
+pub mod monitor;
 pub mod scan;
 mod session;
 pub mod spec;
@@ -21,4 +24,4 @@ pub use context::{Cx, Event};
 pub use help::help;
 pub use session::Session;
 pub use spec::{Command, ConnFn, Merge, Run, ShardFn, flag};
-pub use table::{TABLE, commands, find, find_sub, row, subcommands};
+pub use table::{TABLE, commands, find, find_any, find_sub, row, subcommands};

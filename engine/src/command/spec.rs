@@ -40,8 +40,10 @@ pub mod flag {
 
     /// Ours: waits until all that the connection sent earlier has taken effect.
     pub const BARRIER: u32 = 1 << 24;
+    /// Ours: runs while clients are paused.
+    pub const UNPAUSED: u32 = 1 << 25;
 
-    /// Names in the order in which COMMAND INFO lists them.
+    /// Names in the order in which COMMAND INFO lists them; `may_replicate` and `protected` it keeps to itself.
     pub const NAMES: &[(u32, &str)] = &[
         (WRITE, "write"),
         (READONLY, "readonly"),
@@ -58,9 +60,7 @@ pub mod flag {
         (ASKING, "asking"),
         (FAST, "fast"),
         (NO_AUTH, "no_auth"),
-        (MAY_REPLICATE, "may_replicate"),
         (NO_MANDATORY_KEYS, "no_mandatory_keys"),
-        (PROTECTED, "protected"),
         (NO_ASYNC_LOADING, "no_async_loading"),
         (NO_MULTI, "no_multi"),
         (MOVABLEKEYS, "movablekeys"),
@@ -312,6 +312,8 @@ pub enum Run {
     Scatter(ShardFn, Merge),
     /// Only subcommands run.
     Container,
+    /// Subcommands run, and without one the connection's own reactor does (COMMAND).
+    ContainerOr(ConnFn),
 }
 
 /// A row of the command table.
@@ -333,7 +335,22 @@ pub struct Command {
     pub summary: &'static str,
     /// The arguments in the notation of Redis's manual, without the name.
     pub syntax: &'static str,
+    pub deprecated: Option<Deprecated>,
+    secrets: SecretFn,
+    actual_flags: Option<KeyFlagsFn>,
 }
+
+/// Since when a command should not be used any more, and what should instead.
+#[derive(Clone, Copy, Debug)]
+pub struct Deprecated {
+    pub since: &'static str,
+    pub instead: &'static str,
+}
+
+/// Whether the argument at an index is a secret: monitors and the slow log are not shown it.
+type SecretFn = fn(Args<'_>, usize) -> bool;
+/// What a request does with its key where the key specification covers more (SET without GET).
+type KeyFlagsFn = fn(Args<'_>) -> u16;
 
 /// A row without keys; the rest is added by the methods below.
 pub const fn command(name: &'static str, arity: i16, flags: u32, group: Group, run: Run) -> Command {
@@ -351,7 +368,14 @@ pub const fn command(name: &'static str, arity: i16, flags: u32, group: Group, r
         complexity: "",
         summary: "",
         syntax: "",
+        deprecated: None,
+        secrets: no_secrets,
+        actual_flags: None,
     }
+}
+
+fn no_secrets(_: Args<'_>, _: usize) -> bool {
+    false
 }
 
 impl Command {
@@ -385,6 +409,28 @@ impl Command {
         self
     }
 
+    pub const fn deprecated(mut self, since: &'static str, instead: &'static str) -> Self {
+        self.deprecated = Some(Deprecated { since, instead });
+        self
+    }
+
+    /// Says which arguments are secrets.
+    pub const fn secrets(mut self, secrets: SecretFn) -> Self {
+        self.secrets = secrets;
+        self
+    }
+
+    /// Says what a request does with its keys, for a row whose key specification has [`key_flag::VARIABLE_FLAGS`].
+    pub const fn actual_flags(mut self, flags: KeyFlagsFn) -> Self {
+        self.actual_flags = Some(flags);
+        self
+    }
+
+    /// Whether the argument at `index` is a secret: not shown to monitors and in the slow log.
+    pub fn hides(&self, args: Args<'_>, index: usize) -> bool {
+        (self.secrets)(args, index)
+    }
+
     #[inline]
     pub const fn has(&self, flags: u32) -> bool {
         self.flags & flags != 0
@@ -405,9 +451,17 @@ impl Command {
         self.name.split_once('|').map(|(container, _)| container)
     }
 
-    /// All categories, as ACL and COMMAND INFO know them.
+    /// Has subcommands.
+    pub const fn is_container(&self) -> bool {
+        matches!(self.run, Run::Container | Run::ContainerOr(_))
+    }
+
+    /// All categories, as ACL and COMMAND INFO know them. A container that never runs is in no group's.
     pub const fn categories(&self) -> u32 {
-        let mut all = self.acl | self.group.acl();
+        let mut all = self.acl;
+        if !matches!(self.run, Run::Container) {
+            all |= self.group.acl();
+        }
         if self.has(flag::WRITE) {
             all |= acl::WRITE;
         }
@@ -439,9 +493,21 @@ impl Command {
 
     /// Every key of a request: index of the argument, and whether it may be written.
     pub fn keys_of(&self, args: Args<'_>, mut each: impl FnMut(usize, bool)) {
-        for spec in self.keys.iter().filter(|spec| spec.flags & key_flag::NOT_KEY == 0) {
+        for spec in self.key_specs() {
             spec.visit(args, |index| each(index, spec.writes()));
         }
+    }
+
+    /// Every key of a request: index of the argument, and what is done with it, in [`key_flag`]s.
+    pub fn key_flags_of(&self, args: Args<'_>, mut each: impl FnMut(usize, u16)) {
+        for spec in self.key_specs() {
+            let flags = self.actual_flags.map_or(spec.flags, |flags| flags(args));
+            spec.visit(args, |index| each(index, flags));
+        }
+    }
+
+    fn key_specs(&self) -> impl Iterator<Item = &'static KeySpec> {
+        self.keys.iter().filter(|spec| spec.flags & key_flag::NOT_KEY == 0)
     }
 
     /// How many arguments belong to one key: the key and what follows it up to the next.

@@ -4,10 +4,13 @@ use super::spec::{Command, Run, flag, key_flag};
 use crate::ids::CommandId;
 
 const FAMILIES: &[&[Command]] = &[
+    super::client::ROWS,
     super::connection::ROWS,
     super::expire::ROWS,
+    super::introspect::ROWS,
     super::key::ROWS,
     super::keyspace::ROWS,
+    super::monitor::ROWS,
     super::scan::ROWS,
     super::string::ROWS,
 ];
@@ -17,24 +20,10 @@ const ROWS: usize = count();
 /// All rows; a command's id is its place here.
 pub static TABLE: [Command; ROWS] = join();
 
-/// The row of a command, in any case.
+/// The row of a command, in any case. Subcommands are not found by their full names.
 #[inline]
 pub fn find(name: &[u8]) -> Option<&'static Command> {
-    if name.len() > NAME_LEN_MAX {
-        return None;
-    }
-    let mut slot = bucket(name);
-    loop {
-        let index = INDEX[slot];
-        if index == EMPTY {
-            return None;
-        }
-        let row = &TABLE[index as usize];
-        if row.name.as_bytes().eq_ignore_ascii_case(name) {
-            return Some(row);
-        }
-        slot = (slot + 1) % INDEX_SIZE;
-    }
+    probe(&INDEX, name)
 }
 
 /// The row of a container's subcommand.
@@ -43,7 +32,31 @@ pub fn find_sub(container: &Command, sub: &[u8]) -> Option<&'static Command> {
     name.extend_from_slice(container.name.as_bytes());
     name.push(b'|');
     name.extend_from_slice(sub);
-    find(&name)
+    probe(&SUB_INDEX, &name)
+}
+
+/// The row of a command or, by its full name, of a subcommand: as the arguments of COMMAND name them.
+pub fn find_any(name: &[u8]) -> Option<&'static Command> {
+    probe(&INDEX, name).or_else(|| probe(&SUB_INDEX, name))
+}
+
+#[inline]
+fn probe(index: &[u16; INDEX_SIZE], name: &[u8]) -> Option<&'static Command> {
+    if name.len() > NAME_LEN_MAX {
+        return None;
+    }
+    let mut slot = bucket(name);
+    loop {
+        let row = index[slot];
+        if row == EMPTY {
+            return None;
+        }
+        let row = &TABLE[row as usize];
+        if row.name.as_bytes().eq_ignore_ascii_case(name) {
+            return Some(row);
+        }
+        slot = (slot + 1) % INDEX_SIZE;
+    }
 }
 
 #[inline]
@@ -65,7 +78,8 @@ const NAME_LEN_MAX: usize = 32;
 /// Four times the rows or more, so that a look-up seldom probes twice.
 const INDEX_SIZE: usize = (ROWS * 4).next_power_of_two();
 const EMPTY: u16 = u16::MAX;
-static INDEX: [u16; INDEX_SIZE] = index();
+static INDEX: [u16; INDEX_SIZE] = index(false);
+static SUB_INDEX: [u16; INDEX_SIZE] = index(true);
 
 /// The same for both cases of a letter: bit 5 is set in every byte.
 #[inline]
@@ -133,10 +147,15 @@ const fn check(row: &Command) {
     }
 }
 
-const fn index() -> [u16; INDEX_SIZE] {
+/// Of commands or of subcommands.
+const fn index(subs: bool) -> [u16; INDEX_SIZE] {
     let mut index = [EMPTY; INDEX_SIZE];
     let mut row = 0;
     while row < ROWS {
+        if is_sub(TABLE_ROWS[row].name) != subs {
+            row += 1;
+            continue;
+        }
         let mut slot = bucket(TABLE_ROWS[row].name.as_bytes());
         while index[slot] != EMPTY {
             assert!(!same(TABLE_ROWS[index[slot] as usize].name, TABLE_ROWS[row].name), "names are unique");
@@ -150,6 +169,17 @@ const fn index() -> [u16; INDEX_SIZE] {
 
 /// [`TABLE`] for const evaluation, which cannot read statics.
 const TABLE_ROWS: [Command; ROWS] = join();
+
+const fn is_sub(name: &str) -> bool {
+    let mut at = 0;
+    while at < name.len() {
+        if name.as_bytes()[at] == b'|' {
+            return true;
+        }
+        at += 1;
+    }
+    false
+}
 
 const fn same(a: &str, b: &str) -> bool {
     let (a, b) = (a.as_bytes(), b.as_bytes());

@@ -3,6 +3,7 @@
 //! The reactor owns the socket; this is the rest: the half-read request, the replies on their way out, their order,
 //! and the session (database, protocol, name …). All bounds are in [`crate::limits`].
 
+mod describe;
 mod order;
 mod table;
 
@@ -38,6 +39,14 @@ impl Endpoints {
         }
     }
 
+    /// The other end as MONITOR shows it.
+    pub fn monitored(&self) -> String {
+        match self {
+            Self::Tcp { .. } => self.peer(),
+            Self::Unix { path } => format!("unix:{path}"),
+        }
+    }
+
     /// Whether the other end is on this machine: what protected mode lets in.
     pub fn is_local(&self) -> bool {
         match self {
@@ -62,6 +71,18 @@ pub enum ReplyMode {
     SkipNext,
     /// Not for the command being run.
     Skip,
+}
+
+impl ReplyMode {
+    /// A command has been answered, or would have been.
+    #[inline]
+    pub fn command_done(&mut self) {
+        *self = match *self {
+            Self::SkipNext => Self::Skip,
+            Self::Skip => Self::On,
+            mode => mode,
+        };
+    }
 }
 
 /// What becomes of a connection once its output is out.
@@ -129,6 +150,9 @@ pub struct Conn {
     pub about: Box<About>,
 }
 
+/// The user of whoever has not said otherwise.
+pub const DEFAULT_USER: &[u8] = b"default";
+
 /// What is rarely asked for.
 #[derive(Clone, Debug)]
 pub struct About {
@@ -159,7 +183,7 @@ impl Conn {
             out: Vec::new(),
             order: ReplyOrder::default(),
             db: 0,
-            session: SessionBits(0),
+            session: SessionBits::default(),
             authenticated,
             reply_mode: ReplyMode::On,
             closing: Closing::No,
@@ -182,7 +206,7 @@ impl Conn {
                 name: Vec::new(),
                 lib_name: Vec::new(),
                 lib_version: Vec::new(),
-                user: b"default".to_vec(),
+                user: DEFAULT_USER.to_vec(),
             }),
         }
     }
@@ -190,6 +214,23 @@ impl Conn {
     #[inline]
     pub fn version(&self) -> Version {
         self.session.version()
+    }
+
+    /// Not every command may be run: checked for each, so it is one test.
+    #[inline]
+    pub fn is_restricted(&self) -> bool {
+        !self.authenticated | self.monitor
+    }
+
+    /// RESET: the session is as new. What the client library said of itself stays true.
+    pub fn reset(&mut self, authenticated: bool) {
+        self.db = 0;
+        self.session = SessionBits::default();
+        self.authenticated = authenticated;
+        self.reply_mode = ReplyMode::On;
+        self.monitor = false;
+        self.about.name = Vec::new();
+        self.about.user = DEFAULT_USER.to_vec();
     }
 
     /// Replies of the command being run are dropped.

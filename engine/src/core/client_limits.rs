@@ -58,8 +58,12 @@ impl Core {
         }
     }
 
-    fn output_limit(&self, _conn: &Conn) -> OutputBufferLimit {
-        self.env.config.client_output_buffer_limit.normal
+    /// Monitors are normal clients, as in Redis. But what they are sent is not theirs to decide: where normal
+    /// clients have no limit, subscribers' holds for them.
+    fn output_limit(&self, conn: &Conn) -> OutputBufferLimit {
+        let limits = &self.env.config.client_output_buffer_limit;
+        let unlimited = limits.normal.hard_bytes == 0 && limits.normal.soft_bytes == 0;
+        if conn.monitor && unlimited { limits.pubsub } else { limits.normal }
     }
 
     /// Stops running a client's commands while it leaves their replies unread, well before its limit cuts it off.

@@ -97,18 +97,16 @@ impl Core {
 
     /// Input: the peer is gone, or the socket failed.
     pub fn hung_up(&mut self, id: ConnId) {
-        if let Some(mut conn) = self.conns.take_out(id) {
-            conn.close(Closing::Now);
-            self.list(&mut conn);
-            self.conns.put_back(conn);
-        }
+        self.close_client(id, Closing::Now);
     }
 
     /// Input: the socket is closed, nothing of it is in flight. The connection is forgotten.
     pub fn closed(&mut self, id: ConnId) {
         if let Some(conn) = self.conns.remove(id) {
             self.env.shared.client_went(self.id);
-            self.observed.monitors.remove(self.id, conn.id);
+            if conn.monitor {
+                self.forget_monitor(conn.id);
+            }
         }
     }
 

@@ -8,6 +8,7 @@
 //! One iteration: `begin`, any number of inputs, [`Core::settle`], then the outputs.
 
 mod client_limits;
+mod clients;
 mod driver_side;
 mod env;
 mod evict;

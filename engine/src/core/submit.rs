@@ -10,11 +10,12 @@ use bobbin_proto::Reply;
 use super::shard::Caller;
 use super::{Core, Pause};
 use crate::command::{self, Args, Command, Merge, Run, Session, ShardFn, flag};
-use crate::conn::{Conn, Hold, ReplyMode};
+use crate::conn::{Conn, Hold};
 use crate::error::{CommandError, printable};
 use crate::ids::{ConnId, ReactorId, ReplyTo};
 use crate::limits::AWAITED_REPLIES_MAX;
 use crate::mesh::frame::{CommandHead, push_command};
+use crate::observe::monitor_line;
 use crate::txn::{Job, Part, Work, shares};
 
 /// What became of a command.
@@ -50,7 +51,7 @@ impl Core {
         let flow = match row.run {
             Run::Shard(run) => self.submit_keyed(conn, row, run, None, args),
             Run::Scatter(run, merge) => self.submit_keyed(conn, row, run, Some(merge), args),
-            Run::Conn(run) => self.run_on_conn(conn, row, run, args),
+            Run::Conn(run) | Run::ContainerOr(run) => self.run_on_conn(conn, row, run, args),
             Run::Container => Flow::Done,
         };
         if flow == Flow::Done {
@@ -63,11 +64,7 @@ impl Core {
     fn count_command(&mut self, conn: &mut Conn, row: &'static Command) {
         conn.commands += 1;
         conn.last_command = Some(row.id);
-        conn.reply_mode = match conn.reply_mode {
-            ReplyMode::SkipNext => ReplyMode::Skip,
-            ReplyMode::Skip => ReplyMode::On,
-            mode => mode,
-        };
+        conn.reply_mode.command_done();
     }
 
     /// Subcommand, arity, authentication, server state.
@@ -78,12 +75,16 @@ impl Core {
         row: &'static Command,
         args: Args<'_>,
     ) -> Result<&'static Command, CommandError> {
-        let row = if matches!(row.run, Run::Container) { subcommand(row, args)? } else { row };
+        let row = match row.run {
+            Run::Container => subcommand(row, args)?,
+            Run::ContainerOr(_) if args.len() > 1 => subcommand(row, args)?,
+            _ => row,
+        };
         if !row.accepts(args.len()) {
             return Err(CommandError::Arity(row.name));
         }
-        if !conn.authenticated && !row.has(flag::NO_AUTH) {
-            return Err(CommandError::NoAuth);
+        if conn.is_restricted() {
+            self.check_restricted(conn, row)?;
         }
         if row.has(flag::DENYOOM) && self.env.config.maxmemory > 0 {
             self.make_room();
@@ -94,6 +95,18 @@ impl Core {
         Ok(row)
     }
 
+    /// A password that is no longer asked for need not be given. Monitors keep off the keys, as in Redis.
+    #[cold]
+    fn check_restricted(&self, conn: &Conn, row: &'static Command) -> Result<(), CommandError> {
+        if !conn.authenticated && !row.has(flag::NO_AUTH) && !self.env.config.requirepass.is_empty() {
+            return Err(CommandError::NoAuth);
+        }
+        if conn.monitor && matches!(row.run, Run::Shard(_) | Run::Scatter(..)) {
+            return Err(CommandError::text("ERR Replica can't interact with the keyspace"));
+        }
+        Ok(())
+    }
+
     #[cold]
     fn reject(&mut self, conn: &mut Conn, row: Option<&'static Command>, error: &CommandError) {
         if let Some(row) = row {
@@ -102,11 +115,13 @@ impl Core {
         self.observed.errors.count(error);
         let version = conn.version();
         conn.reply(|out| error.write(&mut Reply::new(out, version)));
+        conn.last_command = row.map(|row| row.id);
+        conn.reply_mode.command_done();
     }
 
     #[cold]
     fn pauses(&self, pause: Pause, row: &Command) -> bool {
-        if pause.until_ms <= self.env.now.unix_ms() || row.container() == Some("client") {
+        if pause.until_ms <= self.env.now.unix_ms() || row.has(flag::UNPAUSED) {
             return false;
         }
         !pause.writes_only || row.is_write() || row.has(flag::MAY_REPLICATE)
@@ -123,9 +138,11 @@ impl Core {
             conn.hold = Hold::Order;
             return Flow::NotYet;
         }
-        self.feed_monitors(conn, row, args);
+        conn.last_command = Some(row.id);
         let start = self.env.stopwatch.read();
         let ran = run(&mut Session::new(self, conn, row), args);
+        // Only now, as in Redis: the database shown is the one that SELECT changed to.
+        self.feed_monitors(conn, row, args);
         self.observe_run(conn, row, args, start, ran.is_ok());
         if let Err(error) = ran {
             self.observed.errors.count(&error);
@@ -293,8 +310,7 @@ impl Core {
     #[inline]
     fn feed_monitors(&mut self, conn: &Conn, row: &'static Command, args: Args<'_>) {
         if self.observed.monitors.any() && !row.has(flag::SKIP_MONITOR | flag::ADMIN) {
-            let line =
-                crate::observe::monitor_line(self.env.now, conn.db, &conn.about.endpoints.peer(), args);
+            let line = monitor_line(self.env.now, conn.db, &conn.about.endpoints.monitored(), row, args);
             self.send_to_monitors(&Arc::from(line));
         }
     }

@@ -2,7 +2,6 @@
 //! that replies wait for none of it.
 
 use super::Core;
-use crate::conn::Hold;
 
 /// Allocations freed in one iteration of what was cleared or replaced: about 20 µs.
 const FREE_BUDGET: usize = 256;
@@ -97,19 +96,5 @@ impl Core {
     pub(crate) fn flush(&mut self, db: Option<usize>) {
         self.shard.flush(db);
         self.timers.free_us = self.env.now.mono_us;
-    }
-
-    /// Lets paused connections run on once the time is over.
-    pub(crate) fn end_pause(&mut self) {
-        if self.pause.is_some_and(|pause| pause.until_ms <= self.env.now.unix_ms()) {
-            self.unpause();
-        }
-    }
-
-    pub(crate) fn unpause(&mut self) {
-        self.pause = None;
-        let paused: Vec<_> =
-            self.conns.iter().filter(|conn| conn.hold == Hold::Paused).map(|conn| conn.id).collect();
-        paused.into_iter().for_each(|id| self.end_hold(id, Hold::Paused));
     }
 }

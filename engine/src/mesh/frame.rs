@@ -16,7 +16,7 @@ use crate::command::Args;
 use crate::ids::{CommandId, ConnId};
 
 /// Facts of the connection that a shard needs to run its command and write its reply.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct SessionBits(pub u16);
 
 impl SessionBits {
@@ -27,6 +27,14 @@ impl SessionBits {
     #[inline]
     pub const fn has(self, bit: u16) -> bool {
         self.0 & bit != 0
+    }
+
+    pub const fn set(&mut self, bit: u16, on: bool) {
+        if on {
+            self.0 |= bit;
+        } else {
+            self.0 &= !bit;
+        }
     }
 
     #[inline]

@@ -21,6 +21,8 @@ pub struct Observed {
     pub net_out: u64,
     pub connections: u64,
     pub rejected_connections: u64,
+    /// Passwords that were wrong.
+    pub denied_auth: u64,
     pub protocol_errors: u64,
     pub query_limit_disconnections: u64,
     pub output_limit_disconnections: u64,

@@ -1,6 +1,6 @@
 //! MONITOR: connections that are shown every command.
 
-use crate::command::Args;
+use crate::command::{Args, Command};
 use crate::core::Now;
 use crate::ids::{ConnId, ReactorId};
 
@@ -18,6 +18,7 @@ impl Monitors {
         self.0.push((reactor, conn));
     }
 
+    /// Removes a connection; its reactor's ids tell it from the one that takes its seat.
     pub fn remove(&mut self, reactor: ReactorId, conn: ConnId) {
         self.0.retain(|&monitor| monitor != (reactor, conn));
     }
@@ -36,11 +37,15 @@ impl Monitors {
     }
 }
 
-/// The line that MONITOR shows for a command.
-pub fn monitor_line(now: Now, db: u16, peer: &str, args: Args<'_>) -> Vec<u8> {
+/// What stands in the place of a secret, in the slow log too.
+pub(super) const REDACTED: &[u8] = b"(redacted)";
+
+/// The line that MONITOR shows for a command; secrets are left out.
+pub fn monitor_line(now: Now, db: u16, peer: &str, row: &Command, args: Args<'_>) -> Vec<u8> {
     let mut line =
         format!("+{}.{:06} [{db} {peer}]", now.unix_us / 1_000_000, now.unix_us % 1_000_000).into_bytes();
-    for arg in args.iter() {
+    for (index, arg) in args.iter().enumerate() {
+        let arg = if row.hides(args, index) { REDACTED } else { arg };
         line.extend_from_slice(b" \"");
         arg.iter().for_each(|&byte| quote(byte, &mut line));
         line.push(b'"');
