@@ -14,7 +14,7 @@ use bobbin_proto::{Parser, Version};
 pub use order::ReplyOrder;
 pub use table::ConnTable;
 
-use crate::ids::ConnId;
+use crate::ids::{CommandId, ConnId};
 use crate::mesh::SessionBits;
 
 /// The two ends of a connection, as CLIENT LIST shows them.
@@ -146,7 +146,7 @@ pub struct Conn {
     pub commands: u64,
     pub bytes_in: u64,
     pub bytes_out: u64,
-    pub last_command: Option<crate::ids::CommandId>,
+    pub last_command: Option<CommandId>,
     pub about: Box<About>,
 }
 
@@ -220,6 +220,14 @@ impl Conn {
     #[inline]
     pub fn is_restricted(&self) -> bool {
         !self.authenticated | self.monitor
+    }
+
+    /// A command ran, or is on its way.
+    #[inline]
+    pub fn count_command(&mut self, id: CommandId) {
+        self.commands += 1;
+        self.last_command = Some(id);
+        self.reply_mode.command_done();
     }
 
     /// RESET: the session is as new. What the client library said of itself stays true.

@@ -55,16 +55,9 @@ impl Core {
             Run::Container => Flow::Done,
         };
         if flow == Flow::Done {
-            self.count_command(conn, row);
+            conn.count_command(row.id);
         }
         flow
-    }
-
-    #[inline]
-    fn count_command(&mut self, conn: &mut Conn, row: &'static Command) {
-        conn.commands += 1;
-        conn.last_command = Some(row.id);
-        conn.reply_mode.command_done();
     }
 
     /// Subcommand, arity, authentication, server state.
