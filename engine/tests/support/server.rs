@@ -1,0 +1,126 @@
+//! Servers under test: started in a directory of their own, answering before the test goes on, killed when their
+//! handle is dropped.
+
+use std::fs::File;
+use std::net::TcpListener;
+use std::process::{Child, Command, Stdio};
+use std::time::{Duration, Instant};
+
+use tempfile::TempDir;
+
+use super::Client;
+
+const ORACLE: &str = "redis-server";
+/// Long, because the machine may be busy building.
+const START_TIMEOUT: Duration = Duration::from_secs(30);
+const PORT_TRIES: usize = 5;
+
+/// A server of this test.
+#[derive(Debug)]
+pub struct Server {
+    child: Child,
+    pub port: u16,
+    dir: TempDir,
+}
+
+/// Bobbin with two reactors, so that keys and connections are on both.
+pub fn bobbin() -> Server {
+    bobbin_with(&[])
+}
+
+/// Bobbin with more directives, as on its command line: `&["--requirepass", "secret"]`.
+pub fn bobbin_with(directives: &[&str]) -> Server {
+    let mut all = vec!["--reactors", "2"];
+    all.extend(directives);
+    Server::start(env!("CARGO_BIN_EXE_bobbin-server"), &all)
+}
+
+/// The redis-server that replies are compared with.
+pub fn oracle() -> Server {
+    oracle_with(&[])
+}
+
+pub fn oracle_with(directives: &[&str]) -> Server {
+    Server::start(ORACLE, directives)
+}
+
+impl Server {
+    fn start(program: &str, directives: &[&str]) -> Self {
+        let mut last = String::new();
+        for _ in 0..PORT_TRIES {
+            match Self::try_start(program, directives) {
+                Ok(server) => return server,
+                Err(log) => last = log,
+            }
+        }
+        panic!("{program} {directives:?} did not start:\n{last}");
+    }
+
+    /// Fails, with the log, where the server ends at once: another may have taken the port meanwhile.
+    fn try_start(program: &str, directives: &[&str]) -> Result<Self, String> {
+        let dir = TempDir::new().expect("a temporary directory");
+        let log = File::create(dir.path().join("log")).expect("a log file");
+        let port = free_port();
+        let child = Command::new(program)
+            .args(["--port", &port.to_string(), "--save", "", "--appendonly", "no", "--dir"])
+            .arg(dir.path())
+            .args(directives)
+            .stdin(Stdio::null())
+            .stdout(log.try_clone().expect("a second handle"))
+            .stderr(log)
+            .spawn()
+            .unwrap_or_else(|error| {
+                panic!("{program}: {error}; Debian's package redis-server has the oracle")
+            });
+        let mut server = Self { child, port, dir };
+        if server.answers() { Ok(server) } else { Err(server.log()) }
+    }
+
+    fn answers(&mut self) -> bool {
+        let deadline = Instant::now() + START_TIMEOUT;
+        while Instant::now() < deadline {
+            if self.child.try_wait().expect("the child is ours").is_some() {
+                return false;
+            }
+            if Client::try_connect(self.port).is_ok_and(|mut client| client.is_answered()) {
+                return true;
+            }
+            std::thread::sleep(Duration::from_millis(10));
+        }
+        false
+    }
+
+    pub fn connect(&self) -> Client {
+        Client::try_connect(self.port).unwrap_or_else(|error| panic!("{error}; the log:\n{}", self.log()))
+    }
+
+    pub fn pid(&self) -> u32 {
+        self.child.id()
+    }
+
+    /// Its working directory.
+    pub fn dir(&self) -> &std::path::Path {
+        self.dir.path()
+    }
+
+    /// What it has written so far.
+    pub fn log(&self) -> String {
+        std::fs::read_to_string(self.dir.path().join("log")).unwrap_or_default()
+    }
+}
+
+impl Drop for Server {
+    fn drop(&mut self) {
+        // It may have ended by itself; there is nobody to tell.
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+        if std::thread::panicking() {
+            eprintln!("the log of the server on port {}:\n{}", self.port, self.log());
+        }
+    }
+}
+
+fn free_port() -> u16 {
+    let listener = TcpListener::bind("127.0.0.1:0").expect("a free port");
+    listener.local_addr().expect("it is bound").port()
+}
