@@ -28,8 +28,7 @@ pub(super) fn list(session: &mut Session<'_>, args: Args<'_>) -> Result<(), Comm
 enum Which {
     All,
     Type(ClientType),
-    /// Answered in this order, and as often as named.
-    Ids(Vec<i64>),
+    Ids(Ids),
 }
 
 impl Which {
@@ -43,10 +42,26 @@ impl Which {
             args.iter_from(3)
                 .map(|id| parse_canonical(id).ok_or(NOT_AN_ID))
                 .collect::<Result<_, _>>()
-                .map(Self::Ids)
+                .map(|ids| Self::Ids(Ids::new(ids)))
         } else {
             Err(CommandError::Syntax)
         }
+    }
+}
+
+#[derive(Debug)]
+struct Ids {
+    /// Answered in this order, and as often as named.
+    as_named: Vec<i64>,
+    /// Looked up for every client.
+    sorted: Vec<i64>,
+}
+
+impl Ids {
+    fn new(as_named: Vec<i64>) -> Self {
+        let mut sorted = as_named.clone();
+        sorted.sort_unstable();
+        Self { as_named, sorted }
     }
 }
 
@@ -63,7 +78,7 @@ impl Errand for ListClients {
             .filter(|conn| match &self.0 {
                 Which::All => true,
                 Which::Type(wanted) => ClientType::of(conn) == *wanted,
-                Which::Ids(ids) => ids.contains(&(conn.client_id as i64)),
+                Which::Ids(ids) => ids.sorted.binary_search(&(conn.client_id as i64)).is_ok(),
             })
             .map(|conn| {
                 let mut line = Vec::new();
@@ -83,6 +98,7 @@ impl Errand for ListClients {
         lines.sort_unstable_by_key(|(id, _)| *id);
         let text = match &self.0 {
             Which::Ids(ids) => ids
+                .as_named
                 .iter()
                 .filter_map(|id| lines.binary_search_by_key(id, |(id, _)| *id).ok())
                 .flat_map(|at| lines[at].1.iter().copied())
