@@ -1,5 +1,6 @@
 //! Cores driven in process: a clock and a figure of memory of the test's own, clients without sockets.
 
+mod clients;
 mod expiry;
 mod lending;
 mod memory;
@@ -31,6 +32,7 @@ struct Client {
     reactor: ReactorId,
     conn: ConnId,
     received: Vec<u8>,
+    closed: bool,
 }
 
 impl Cores {
@@ -60,7 +62,11 @@ impl Cores {
 
     /// A client of one reactor; its number.
     pub(super) fn connect(&mut self) -> usize {
-        let endpoints = Endpoints::Unix { path: String::from("/test") };
+        self.connect_from(Endpoints::Unix { path: String::from("/test") })
+    }
+
+    /// A client at the other end of these.
+    pub(super) fn connect_from(&mut self, endpoints: Endpoints) -> usize {
         let accepted_by = self.clients.len() % self.cores.len();
         self.begin(accepted_by);
         self.cores[accepted_by].accepted(Accepted { fd: 0, endpoints });
@@ -77,6 +83,11 @@ impl Cores {
         self.begin(reactor.index());
         self.cores[reactor.index()].receive(conn, &bytes);
         self.end(reactor.index());
+    }
+
+    /// Whether the core has closed a client's connection.
+    pub(super) fn is_closed(&self, client: usize) -> bool {
+        self.clients[client].closed
     }
 
     /// What has come back to a client, taken.
@@ -136,12 +147,22 @@ impl Cores {
         self.cores[index].settle();
         while let Some(action) = self.cores[index].next_action() {
             if action.adopt.is_some() {
-                self.clients.push(Client { reactor: me, conn: action.conn, received: Vec::new() });
+                self.clients.push(Client {
+                    reactor: me,
+                    conn: action.conn,
+                    received: Vec::new(),
+                    closed: false,
+                });
             }
+            let client = self.clients.iter_mut().find(|c| c.reactor == me && c.conn == action.conn);
+            let client = client.expect("only clients are served");
             if let Some(bytes) = action.send {
-                let client = self.clients.iter_mut().find(|c| c.reactor == me && c.conn == action.conn);
-                client.expect("only clients are sent to").received.extend_from_slice(&bytes);
+                client.received.extend_from_slice(&bytes);
                 self.cores[index].sent(action.conn, bytes);
+            }
+            if action.close {
+                client.closed = true;
+                self.cores[index].closed(action.conn);
             }
         }
         for to in (0..self.cores.len()).map(ReactorId::from_index).filter(|&to| to != me) {
