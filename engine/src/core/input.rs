@@ -108,13 +108,14 @@ impl Core {
     fn parse_group(&mut self, conn: &mut Conn, input: &[u8], done: &mut usize, group: &mut Group) -> bool {
         group.spans.clear();
         group.commands.clear();
+        let authenticated = conn.authenticated || self.env.config.requirepass.is_empty();
         let limits = Limits {
             bulk_len_max: self.env.config.proto_max_bulk_len as usize,
             request_len_max: self.env.config.client_query_buffer_limit as usize,
-            authenticated: conn.authenticated,
+            authenticated,
         };
         // What an unauthenticated client may send depends on the commands before it.
-        let most = if conn.authenticated { GROUP_COMMANDS_MAX } else { 1 };
+        let most = if authenticated { GROUP_COMMANDS_MAX } else { 1 };
         while group.commands.len() < most {
             match conn.parser.next(&input[*done..], &limits, &mut group.scratch) {
                 Ok(Step::Command { consumed }) => {

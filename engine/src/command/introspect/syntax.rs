@@ -94,7 +94,6 @@ const TYPES: &[(Shape, &[&str])] = &[
             "index2",
             "len",
             "length",
-            "libver-number",
             "maxage",
             "milliseconds",
             "min-match-len",

@@ -84,6 +84,7 @@ fn a_changed_password_is_for_those_who_come_or_authenticate() {
 
     cores.require("");
     assert_eq!(cores.call(early, "PING"), "+PONG\r\n");
+    assert!(cores.call(early, "MGET a b c d e f g h i j k l").starts_with("*12\r\n"));
     assert!(cores.call(early, "HELLO").starts_with("-NOAUTH HELLO "));
     assert!(cores.call(early, "AUTH any").starts_with("-ERR AUTH <password> called without any password"));
     assert_eq!(cores.call(early, "AUTH default any"), "+OK\r\n");
