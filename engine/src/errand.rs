@@ -7,6 +7,7 @@ use std::sync::Arc;
 
 use bobbin_proto::Reply;
 
+use crate::command::{Command, OwnedArgs};
 use crate::core::Core;
 use crate::error::CommandError;
 use crate::ids::ReactorId;
@@ -25,6 +26,13 @@ impl Ticket {
 pub enum Targets {
     All,
     One(ReactorId),
+}
+
+/// The command that an errand is for.
+#[derive(Clone, Debug)]
+pub struct Asked {
+    pub command: &'static Command,
+    pub args: OwnedArgs,
 }
 
 /// What has to hold on a shard while it is visited.
@@ -56,6 +64,28 @@ pub trait Errand: Debug + Send + Sync + 'static {
         core: &mut Core,
         reply: &mut Reply<'_>,
     ) -> Result<(), CommandError>;
+}
+
+/// Does the same on every target, then answers OK.
+pub struct Everywhere<F>(pub F);
+
+impl<F> Debug for Everywhere<F> {
+    fn fmt(&self, out: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        out.write_str("Everywhere")
+    }
+}
+
+impl<F: Fn(&mut Core) + Send + Sync + 'static> Errand for Everywhere<F> {
+    type Answer = ();
+
+    fn visit(&self, core: &mut Core) {
+        (self.0)(core);
+    }
+
+    fn finish(&self, _: Vec<()>, _: &mut Core, reply: &mut Reply<'_>) -> Result<(), CommandError> {
+        reply.ok();
+        Ok(())
+    }
 }
 
 pub type AnyAnswer = Box<dyn Any + Send>;
@@ -99,23 +129,29 @@ impl<E: Errand> AnyErrand for E {
 #[derive(Debug)]
 pub struct Gather {
     pub errand: Arc<dyn AnyErrand>,
+    pub asked: Asked,
+    /// How long the longest visit took.
+    pub ns: u64,
     answers: Vec<Option<AnyAnswer>>,
     missing: usize,
 }
 
 impl Gather {
-    pub fn new(errand: Arc<dyn AnyErrand>, targets: &[ReactorId], reactors: usize) -> Self {
-        Self { errand, answers: (0..reactors).map(|_| None).collect(), missing: targets.len() }
+    pub fn new(errand: Arc<dyn AnyErrand>, asked: Asked, targets: &[ReactorId], reactors: usize) -> Self {
+        let answers = (0..reactors).map(|_| None).collect();
+        Self { errand, asked, ns: 0, answers, missing: targets.len() }
     }
 
     /// Takes an answer in. Returns true when it was the last.
-    pub fn take(&mut self, from: ReactorId, answer: AnyAnswer) -> bool {
+    pub fn take(&mut self, from: ReactorId, answer: AnyAnswer, ns: u64) -> bool {
+        self.ns = self.ns.max(ns);
         self.answers[from.index()] = Some(answer);
         self.missing -= 1;
         self.missing == 0
     }
 
-    pub fn into_answers(self) -> (Arc<dyn AnyErrand>, Vec<AnyAnswer>) {
-        (self.errand, self.answers.into_iter().flatten().collect())
+    /// The answers, in the order of the reactors.
+    pub fn take_answers(&mut self) -> Vec<AnyAnswer> {
+        std::mem::take(&mut self.answers).into_iter().flatten().collect()
     }
 }

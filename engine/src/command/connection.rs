@@ -92,7 +92,7 @@ fn authenticate(session: &mut Session<'_>, user: &[u8], password: &[u8]) -> Resu
     let required = session.core.env.config.requirepass.as_bytes();
     let is_right = required.is_empty() || constant_time_eq(required, password);
     if user != DEFAULT_USER || !is_right {
-        session.core.observed.denied_auth += 1;
+        session.core.observed.counts.denied_auth += 1;
         return Err(CommandError::text("WRONGPASS invalid username-password pair or user is disabled."));
     }
     session.conn.authenticated = true;

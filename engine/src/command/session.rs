@@ -4,10 +4,10 @@ use std::sync::Arc;
 
 use bobbin_proto::Reply;
 
-use super::Command;
+use super::{Args, Command};
 use crate::conn::Conn;
 use crate::core::Core;
-use crate::errand::{Errand, Targets};
+use crate::errand::{Asked, Errand, Targets};
 
 /// The context of one command that runs on its connection's reactor.
 #[derive(Debug)]
@@ -15,11 +15,13 @@ pub struct Session<'a> {
     pub core: &'a mut Core,
     pub conn: &'a mut Conn,
     pub command: &'static Command,
+    args: Args<'a>,
+    asked: bool,
 }
 
 impl<'a> Session<'a> {
-    pub fn new(core: &'a mut Core, conn: &'a mut Conn, command: &'static Command) -> Self {
-        Self { core, conn, command }
+    pub fn new(core: &'a mut Core, conn: &'a mut Conn, command: &'static Command, args: Args<'a>) -> Self {
+        Self { core, conn, command, args, asked: false }
     }
 
     /// Writes the reply.
@@ -39,6 +41,13 @@ impl<'a> Session<'a> {
     /// [`flag::BARRIER`]: super::flag::BARRIER
     pub fn ask(&mut self, errand: impl Errand, targets: Targets) {
         debug_assert!(self.command.has(super::flag::BARRIER), "{} asks others", self.command.name);
-        self.core.ask(self.conn, Arc::new(errand), targets);
+        self.asked = true;
+        let asked = Asked { command: self.command, args: self.args.into() };
+        self.core.ask(self.conn, asked, Arc::new(errand), targets);
+    }
+
+    /// Whether the command sent an errand out, and so has not run to its end.
+    pub fn asked(&self) -> bool {
+        self.asked
     }
 }

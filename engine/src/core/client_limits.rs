@@ -29,7 +29,7 @@ impl Core {
     pub(super) fn check_query_limit(&mut self, conn: &mut Conn) {
         if conn.query.len() as u64 > self.env.config.client_query_buffer_limit {
             tracing::warn!(client = conn.client_id, "client reached max query buffer length, closed");
-            self.observed.query_limit_disconnections += 1;
+            self.observed.counts.query_limit_disconnections += 1;
             conn.close(Closing::Now);
         }
     }
@@ -53,7 +53,7 @@ impl Core {
                 bytes = len,
                 "client over its output buffer limit, closed"
             );
-            self.observed.output_limit_disconnections += 1;
+            self.observed.counts.output_limit_disconnections += 1;
             conn.close(Closing::Now);
         }
     }

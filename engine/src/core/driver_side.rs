@@ -33,6 +33,7 @@ impl Core {
     pub fn begin(&mut self, now: Now, memory_used: u64) {
         self.env.now = now;
         self.env.memory_used = memory_used;
+        self.iteration_start = self.env.stopwatch.read();
         for id in std::mem::take(&mut self.stalled) {
             self.end_hold(id, Hold::Lane);
         }
@@ -45,6 +46,13 @@ impl Core {
         } else {
             self.env.out_of_memory = false;
         }
+    }
+
+    /// Ends an iteration: notes how long it took.
+    #[inline]
+    pub fn end(&mut self) {
+        let us = self.ns_since(self.iteration_start) / 1000;
+        self.observed.loops.went_round(us);
     }
 
     /// Input: this reactor accepted a socket. The reactor with the fewest clients will serve it.
@@ -64,11 +72,11 @@ impl Core {
         conn.adopted = true;
         match refusal {
             Some(text) => {
-                self.observed.rejected_connections += 1;
+                self.observed.counts.rejected_connections += 1;
                 Reply::new(&mut conn.out, conn.session.version()).error(text);
                 conn.close(Closing::AfterFlush);
             }
-            None => self.observed.connections += 1,
+            None => self.observed.counts.connections += 1,
         }
         self.list(&mut conn);
         self.conns.put_back(conn);
@@ -78,7 +86,8 @@ impl Core {
     pub fn sent(&mut self, id: ConnId, mut buffer: Vec<u8>) {
         if let Some(mut conn) = self.conns.take_out(id) {
             conn.bytes_out += buffer.len() as u64;
-            self.observed.net_out += buffer.len() as u64;
+            self.observed.counts.net_out += buffer.len() as u64;
+            self.observed.counts.writes += 1;
             conn.sending = 0;
             if !conn.out.is_empty()
                 || conn.closing != Closing::No
@@ -128,10 +137,14 @@ impl Core {
         match message {
             Message::Adopt(accepted) => self.adopt(accepted),
             Message::Errand { from, ticket, errand } => self.handle_errand(from, ticket, errand),
-            Message::ErrandAnswer { from, ticket, answer } => self.handle_answer(from, ticket, answer),
+            Message::ErrandAnswer { from, ticket, answer, ns } => {
+                self.handle_answer(from, ticket, answer, ns);
+            }
             Message::Tx(message) => self.handle_tx(*message),
             Message::Monitor(line) => self.show_to_monitors(&line),
-            Message::Slow { conn, ns, args } => self.log_slow(conn, ns, args.as_args()),
+            Message::Slow { conn, command, ns, args } => {
+                self.log_slow_away(conn, command::row(command), ns, args.as_args());
+            }
         }
     }
 
@@ -170,11 +183,9 @@ impl Core {
         let caller = Caller { db: head.db, session: head.session };
         let ok = self.shard.run(&self.env, row, run, caller, args, replies);
         frame.finish(replies);
-        let ns = self.count_run(row, start, ok);
-        if self.observed.slow_log.is_slow(ns, row) {
-            let message = Message::Slow { conn: head.conn, ns, args: args.into() };
-            self.outbox.post(from, message);
-        }
+        let ns = self.ns_since(start);
+        let reply_to = ReplyTo { reactor: from, conn: head.conn, seq: head.seq };
+        self.observe_away(reply_to, row, args, ns, ok);
     }
 
     /// Fills a connection's awaited place; the connection runs on when none is left.

@@ -54,6 +54,7 @@ pub struct Shared {
     reactors: usize,
     last_tx: AtomicU64,
     last_client: AtomicU64,
+    next_slow_entry: AtomicU64,
     clients: Vec<AtomicUsize>,
     /// Whether a reactor's shard has too much and no key to give up; see [`Shared::all_exhausted`].
     exhausted: Vec<AtomicBool>,
@@ -84,6 +85,7 @@ impl Shared {
             reactors,
             last_tx: AtomicU64::new(0),
             last_client: AtomicU64::new(0),
+            next_slow_entry: AtomicU64::new(0),
             clients: (0..reactors).map(|_| AtomicUsize::new(0)).collect(),
             exhausted: (0..reactors).map(|_| AtomicBool::new(false)).collect(),
             config: Mutex::new(config),
@@ -101,6 +103,11 @@ impl Shared {
 
     pub fn next_client(&self) -> u64 {
         self.last_client.fetch_add(1, Ordering::Relaxed) + 1
+    }
+
+    /// Ids of the slow log are in order of time over all reactors.
+    pub fn next_slow_entry(&self) -> u64 {
+        self.next_slow_entry.fetch_add(1, Ordering::Relaxed)
     }
 
     pub fn client_came(&self, reactor: ReactorId) {

@@ -37,7 +37,8 @@ impl Core {
         let Some(mut conn) = self.conns.take_out(id) else { return };
         conn.bytes_in += bytes.len() as u64;
         conn.last_active_ms = self.env.now.unix_ms();
-        self.observed.net_in += bytes.len() as u64;
+        self.observed.counts.net_in += bytes.len() as u64;
+        self.observed.counts.reads += 1;
         if conn.query.is_empty() && conn.hold == Hold::None {
             let consumed = self.run_input(&mut conn, bytes);
             self.keep_rest(&mut conn, &bytes[consumed..]);
@@ -188,7 +189,7 @@ impl Core {
     }
 
     fn protocol_error(&mut self, conn: &mut Conn, error: bobbin_proto::ProtocolError) {
-        self.observed.protocol_errors += 1;
+        self.observed.counts.protocol_errors += 1;
         let version = conn.version();
         conn.reply(|out| bobbin_proto::Reply::new(out, version).error(error.reply_text()));
         conn.close(Closing::AfterFlush);

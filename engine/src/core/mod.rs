@@ -5,7 +5,7 @@
 //! outputs: [`Core::next_action`], [`Core::take_batch`], [`Core::next_deadline_us`]. The ring drives it in production,
 //! a seeded driver drives several of them in tests; neither can tell which from inside.
 //!
-//! One iteration: `begin`, any number of inputs, [`Core::settle`], then the outputs.
+//! One iteration: `begin`, any number of inputs, [`Core::settle`], then the outputs, and [`Core::end`].
 
 mod client_limits;
 mod clients;
@@ -13,6 +13,7 @@ mod driver_side;
 mod env;
 mod evict;
 mod input;
+mod observing;
 mod outbox;
 mod shard;
 mod submit;
@@ -68,6 +69,8 @@ pub struct Core {
     walked: usize,
     timers: Timers,
     allowance: Allowance,
+    /// What the stopwatch showed when the iteration began.
+    iteration_start: u64,
     output_buffers: Vec<Vec<u8>>,
     /// The driver is asked to stand still this long (DEBUG SLEEP).
     stall_us: u64,
@@ -96,13 +99,15 @@ impl Core {
     pub fn new(id: ReactorId, shared: Arc<Shared>, config: Arc<Config>, stopwatch: Stopwatch) -> Self {
         let reactors = shared.reactors();
         let seed = shared.about.seed;
+        let mut observed = Observed::default();
+        observed.configure(&config);
         Self {
             id,
             shard: Shard::new(&config, seed, id),
             workspace: Keyspace::new(config.databases as usize, seed),
             env: Env::new(shared, config, stopwatch),
             conns: ConnTable::default(),
-            observed: Observed::default(),
+            observed,
             slots: SlotMap::new(reactors),
             outbox: Outbox::new(id, reactors),
             schedule: Schedule::default(),
@@ -117,6 +122,7 @@ impl Core {
             walked: 0,
             timers: Timers::default(),
             allowance: Allowance::default(),
+            iteration_start: 0,
             output_buffers: Vec::new(),
             stall_us: 0,
             shutdown: None,
@@ -139,6 +145,21 @@ impl Core {
             conn.listed = true;
             self.listed.push(conn.id);
         }
+    }
+
+    /// Takes over the newest configuration. Whoever changes it has every core do this afterwards; whatever the order
+    /// of several changes and calls, the last call finds the last change.
+    pub fn adopt_config(&mut self) {
+        let config = self.env.shared.config();
+        self.observed.configure(&config);
+        self.env.config = config;
+        self.timers.tick_us = self.env.now.mono_us;
+    }
+
+    /// CONFIG RESETSTAT.
+    pub fn reset_stats(&mut self) {
+        self.observed.reset();
+        self.shard.rest.stats.reset();
     }
 
     pub fn ask_stall(&mut self, us: u64) {

@@ -12,7 +12,7 @@ use super::{Core, Pause};
 use crate::command::{self, Args, Command, Merge, Run, Session, ShardFn, flag};
 use crate::conn::{Conn, Hold};
 use crate::error::{CommandError, printable};
-use crate::ids::{ConnId, ReactorId, ReplyTo};
+use crate::ids::{ReactorId, ReplyTo};
 use crate::limits::AWAITED_REPLIES_MAX;
 use crate::mesh::frame::{CommandHead, push_command};
 use crate::observe::monitor_line;
@@ -133,10 +133,14 @@ impl Core {
         }
         conn.last_command = Some(row.id);
         let start = self.env.stopwatch.read();
-        let ran = run(&mut Session::new(self, conn, row), args);
+        let mut session = Session::new(self, conn, row, args);
+        let ran = run(&mut session, args);
+        let asked = session.asked();
         // Only now, as in Redis: the database shown is the one that SELECT changed to.
         self.feed_monitors(conn, row, args);
-        self.observe_run(conn, row, args, start, ran.is_ok());
+        if !asked {
+            self.observe_run(conn, row, args, start, ran.is_ok());
+        }
         if let Err(error) = ran {
             self.observed.errors.count(&error);
             let version = conn.version();
@@ -259,45 +263,6 @@ impl Core {
     pub(super) fn hold_reply(&self, conn: &mut Conn) -> ReplyTo {
         let seq = conn.order.hold(conn.is_silent());
         ReplyTo { reactor: self.id, conn: conn.id, seq }
-    }
-
-    /// What is kept of a command that ran: counts, time, and the slow log's entry.
-    #[inline]
-    fn observe_run(&mut self, conn: &Conn, row: &'static Command, args: Args<'_>, start: u64, ok: bool) {
-        let end = self.env.stopwatch.read();
-        let ns = self.env.stopwatch.nanos(start, end);
-        self.observed.commands.ran(row.id, ns, ok);
-        if self.observed.slow_log.is_slow(ns, row) {
-            let about = &conn.about;
-            self.observed.slow_log.push(
-                self.env.now.unix_ms(),
-                ns,
-                args,
-                &about.endpoints.peer(),
-                &about.name,
-            );
-        }
-    }
-
-    /// Counts a command that ran away from its connection; returns its run time.
-    pub(super) fn count_run(&mut self, row: &'static Command, start: u64, ok: bool) -> u64 {
-        let ns = self.env.stopwatch.nanos(start, self.env.stopwatch.read());
-        self.observed.commands.ran(row.id, ns, ok);
-        ns
-    }
-
-    /// Logs a command of a connection here that ran slowly on another shard.
-    pub(super) fn log_slow(&mut self, conn: ConnId, ns: u64, args: Args<'_>) {
-        if let Some(conn) = self.conns.find(conn) {
-            let about = &conn.about;
-            self.observed.slow_log.push(
-                self.env.now.unix_ms(),
-                ns,
-                args,
-                &about.endpoints.peer(),
-                &about.name,
-            );
-        }
     }
 
     #[inline]

@@ -61,6 +61,7 @@ impl Core {
     fn tick(&mut self) {
         let period_us = 1_000_000 / u64::from(self.env.config.hz.per_second());
         self.timers.tick_us = self.env.now.mono_us + period_us;
+        self.observed.tick(self.env.now.mono_us, self.env.memory_used);
         self.close_idle();
         self.end_pause();
         self.expire_some();

@@ -1,19 +1,17 @@
 //! Both sides of transactions over shards, as a core plays them. The protocol is drawn in [`crate::txn`].
 
-use std::sync::Arc;
-
 use bobbin_proto::decode::{Value, decode};
 use bobbin_proto::{Reply, Version};
 
 use super::Core;
 use super::shard::{Caller, run_on};
-use crate::command::{self, Args, Merge, Run};
+use crate::command::{self, Merge, Run};
 use crate::ids::{ReactorId, ReplyTo, TxId};
 use crate::mesh::Message;
 use crate::mesh::frame::ReplyFrame;
 use crate::store::Keyspace;
 use crate::txn::lock::Verdict;
-use crate::txn::{Job, Lent, Next, Outcome, Part, Pending, Share, TxMessage, Work};
+use crate::txn::{Given, Job, Lent, Next, Outcome, Part, Pending, Share, TxMessage, Work};
 
 impl Core {
     /// Starts a transaction that this core coordinates.
@@ -97,7 +95,8 @@ impl Core {
         let (part, next) = self.schedule.release(id);
         match part {
             Some(Part::Alone { job, reply_to }) => {
-                let reply = self.run_job(&job, job.args.as_args());
+                let (reply, ns, ok) = self.run_job(&job);
+                self.observe_away(reply_to, command::row(job.command), job.args.as_args(), ns, ok);
                 self.answer(reply_to, &reply);
             }
             Some(Part::Visit { errand, ticket, from }) => self.visit(from, ticket, errand),
@@ -110,8 +109,14 @@ impl Core {
         let Some((from, _)) = self.schedule.part(id) else { return };
         let (part, next) = self.schedule.release(id);
         let outcome = match part {
-            Some(Part::Share(job)) => Outcome::Reply(self.run_job(&job, job.args.as_args())),
-            Some(Part::Atomic(errand)) => Outcome::Answer(errand.visit(self)),
+            Some(Part::Share(job)) => {
+                let (reply, ns, _) = self.run_job(&job);
+                Outcome { given: Given::Reply(reply), ns }
+            }
+            Some(Part::Atomic(errand)) => {
+                let (answer, ns) = self.timed_visit(&errand);
+                Outcome { given: Given::Answer(answer), ns }
+            }
             _ => return,
         };
         self.post_tx(from, TxMessage::Done { id, shard: self.id, outcome });
@@ -138,17 +143,16 @@ impl Core {
         next.into_iter().for_each(|id| self.holds_locks(id));
     }
 
-    /// Runs a command that is not in a connection's input any more.
-    pub(super) fn run_job(&mut self, job: &Job, args: Args<'_>) -> Vec<u8> {
+    /// Runs a command that is not in a connection's input any more. Returns its reply, how long it ran, and whether
+    /// it did what it was asked to.
+    fn run_job(&mut self, job: &Job) -> (Vec<u8>, u64, bool) {
         let mut out = Vec::new();
         let row = command::row(job.command);
-        if let Run::Shard(run) | Run::Scatter(run, _) = row.run {
-            let caller = Caller { db: job.db, session: job.session };
-            let start = self.env.stopwatch.read();
-            let ok = self.shard.run(&self.env, row, run, caller, args, &mut out);
-            self.count_run(row, start, ok);
-        }
-        out
+        let (Run::Shard(run) | Run::Scatter(run, _)) = row.run else { return (out, 0, false) };
+        let caller = Caller { db: job.db, session: job.session };
+        let start = self.env.stopwatch.read();
+        let ok = self.shard.run(&self.env, row, run, caller, job.args.as_args(), &mut out);
+        (out, self.ns_since(start), ok)
     }
 
     // The coordinator's side.
@@ -187,7 +191,7 @@ impl Core {
                 args,
                 &mut out,
             );
-            self.count_run(row, start, ok);
+            self.observe_away(pending.reply_to, row, args, self.ns_since(start), ok);
         }
         for share in &pending.shares {
             let lent =
@@ -200,19 +204,21 @@ impl Core {
     fn all_done(&mut self, id: TxId) {
         let Some(mut pending) = self.coordinator.remove(id) else { return };
         let outcomes = pending.take_outcomes();
-        let mut out = Vec::new();
-        match &pending.work {
+        let ns = outcomes.iter().map(|outcome| outcome.ns).max().unwrap_or(0);
+        let out = match &pending.work {
             Work::Scatter { job, merge } => {
                 let replies = outcomes.into_iter().filter_map(Outcome::into_reply).collect();
-                merge_replies(*merge, job, &pending.shares, replies, &mut out);
+                let (out, ok) = merge_replies(*merge, job, &pending.shares, replies);
+                let row = command::row(job.command);
+                self.observe_away(pending.reply_to, row, job.args.as_args(), ns, ok);
+                out
             }
-            Work::Atomic(errand) => {
+            Work::Atomic { errand, asked } => {
                 let answers = outcomes.into_iter().filter_map(Outcome::into_answer).collect();
-                let errand = Arc::clone(errand);
-                self.finish_errand(&errand, answers, pending.reply_to, &mut out);
+                self.finish_errand(errand, asked, answers, ns, pending.reply_to)
             }
-            Work::Together { .. } => {}
-        }
+            Work::Together { .. } => Vec::new(),
+        };
         self.answer(pending.reply_to, &out);
     }
 
@@ -226,7 +232,7 @@ impl Core {
             };
             self.post_tx(shard, message);
         }
-        self.observed.transactions_restarted += 1;
+        self.observed.counts.transactions_restarted += 1;
         self.ask_shards(Pending::new(pending.reply_to, pending.work, pending.shares));
     }
 
@@ -244,11 +250,11 @@ impl Core {
 
 impl Outcome {
     fn into_reply(self) -> Option<Vec<u8>> {
-        if let Self::Reply(reply) = self { Some(reply) } else { None }
+        if let Given::Reply(reply) = self.given { Some(reply) } else { None }
     }
 
     fn into_answer(self) -> Option<crate::errand::AnyAnswer> {
-        if let Self::Answer(answer) = self { Some(answer) } else { None }
+        if let Given::Answer(answer) = self.given { Some(answer) } else { None }
     }
 }
 
@@ -258,17 +264,17 @@ fn take_out(keyspace: &mut Keyspace, key: &[u8]) -> Lent {
     dbs.filter_map(|(index, db)| Some((index as u16, db.remove(key)?))).collect()
 }
 
-/// Makes one reply of those of the shards. An error of any of them is the whole's.
-fn merge_replies(merge: Merge, job: &Job, shares: &[Share], replies: Vec<Vec<u8>>, out: &mut Vec<u8>) {
-    if let Some(error) = replies.iter().find(|reply| reply.starts_with(b"-")) {
-        out.extend_from_slice(error);
-        return;
+/// Makes one reply of those of the shards. An error of any of them is the whole's, and false is returned then.
+fn merge_replies(merge: Merge, job: &Job, shares: &[Share], mut replies: Vec<Vec<u8>>) -> (Vec<u8>, bool) {
+    if let Some(failed) = replies.iter().position(|reply| reply.starts_with(b"-")) {
+        return (replies.swap_remove(failed), false);
     }
+    let mut out = Vec::new();
     match merge {
         Merge::Ok => out.extend_from_slice(&replies[0]),
         Merge::Sum => {
             let sum = replies.iter().filter_map(|reply| integer(reply)).sum();
-            Reply::new(out, Version::Resp2).int(sum);
+            Reply::new(&mut out, Version::Resp2).int(sum);
         }
         Merge::Positions => {
             let mut elements: Vec<(usize, &[u8])> = Vec::new();
@@ -277,10 +283,11 @@ fn merge_replies(merge: Merge, job: &Job, shares: &[Share], replies: Vec<Vec<u8>
                 elements.extend(keys.zip(array_elements(reply)));
             }
             elements.sort_unstable_by_key(|&(index, _)| index);
-            Reply::new(out, job.session.version()).array(elements.len());
+            Reply::new(&mut out, job.session.version()).array(elements.len());
             elements.iter().for_each(|(_, element)| out.extend_from_slice(element));
         }
     }
+    (out, true)
 }
 
 fn integer(reply: &[u8]) -> Option<i64> {

@@ -1,4 +1,7 @@
 //! The slow log: commands that ran for longer than `slowlog-log-slower-than`.
+//!
+//! Every reactor keeps the entries of its own connections; ids are given out by one counter, so that the logs of
+//! all merge by id. Passwords are never kept.
 
 use std::collections::VecDeque;
 
@@ -23,7 +26,6 @@ pub struct SlowEntry {
 #[derive(Debug)]
 pub struct SlowLog {
     entries: VecDeque<SlowEntry>,
-    last_id: u64,
     /// Nanoseconds; `u64::MAX`: nothing is slow.
     slower_than_ns: u64,
     len_max: usize,
@@ -31,7 +33,7 @@ pub struct SlowLog {
 
 impl Default for SlowLog {
     fn default() -> Self {
-        Self { entries: VecDeque::new(), last_id: 0, slower_than_ns: u64::MAX, len_max: 0 }
+        Self { entries: VecDeque::new(), slower_than_ns: u64::MAX, len_max: 0 }
     }
 }
 
@@ -43,22 +45,16 @@ impl SlowLog {
         self.entries.truncate(len_max);
     }
 
-    #[inline]
+    pub fn threshold_ns(&self) -> u64 {
+        self.slower_than_ns
+    }
+
     pub fn is_slow(&self, ns: u64, command: &Command) -> bool {
         ns >= self.slower_than_ns && !command.has(flag::SKIP_SLOWLOG)
     }
 
     #[cold]
-    pub fn push(&mut self, now_ms: u64, ns: u64, args: Args<'_>, peer: &str, name: &[u8]) {
-        let entry = SlowEntry {
-            id: self.last_id,
-            unix_s: now_ms / 1000,
-            us: ns / 1000,
-            args: shortened(args),
-            peer: peer.to_owned(),
-            name: name.to_vec(),
-        };
-        self.last_id += 1;
+    pub fn push(&mut self, entry: SlowEntry) {
         self.entries.push_front(entry);
         self.entries.truncate(self.len_max);
     }
@@ -81,10 +77,13 @@ impl SlowLog {
     }
 }
 
-/// What does not fit is counted in words, as Redis does.
-fn shortened(args: Args<'_>) -> Vec<Vec<u8>> {
+/// A request as the log keeps it. What does not fit is counted in words, as Redis does.
+pub fn shortened(command: &Command, args: Args<'_>) -> Vec<Vec<u8>> {
     let whole = if args.len() > ARGS_KEPT { ARGS_KEPT - 1 } else { args.len() };
-    let mut kept: Vec<Vec<u8>> = args.iter().take(whole).map(shortened_arg).collect();
+    let shown = |(index, arg)| {
+        if command.hides(args, index) { b"(redacted)".to_vec() } else { shortened_arg(arg) }
+    };
+    let mut kept: Vec<Vec<u8>> = args.iter().take(whole).enumerate().map(shown).collect();
     if whole < args.len() {
         kept.push(format!("... ({} more arguments)", args.len() - whole).into_bytes());
     }
@@ -98,4 +97,36 @@ fn shortened_arg(arg: &[u8]) -> Vec<u8> {
     let mut short = arg[..ARG_BYTES_KEPT].to_vec();
     short.extend_from_slice(format!("... ({} more bytes)", arg.len() - ARG_BYTES_KEPT).as_bytes());
     short
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::command::{OwnedArgs, find};
+
+    fn kept(request: &str) -> String {
+        let words: Vec<_> = request.split(' ').map(str::as_bytes).collect();
+        let row = find(words[0]).unwrap();
+        let args = OwnedArgs::new(words.into_iter());
+        String::from_utf8(shortened(row, args.as_args()).join(&b' ')).unwrap()
+    }
+
+    #[test]
+    fn passwords_are_not_kept() {
+        assert_eq!(kept("AUTH secret"), "AUTH (redacted)");
+        assert_eq!(
+            kept("HELLO 3 auth user secret SETNAME a"),
+            "HELLO 3 auth (redacted) (redacted) SETNAME a"
+        );
+        assert_eq!(kept("SET requirepass secret"), "SET requirepass secret");
+    }
+
+    #[test]
+    fn long_requests_are_cut() {
+        let many = format!("MGET{}", " k".repeat(40));
+        assert!(kept(&many).ends_with(" k ... (10 more arguments)"));
+        assert_eq!(kept(&many).split(' ').filter(|word| *word == "k").count(), 30);
+        let long = format!("GET {}", "x".repeat(130));
+        assert_eq!(kept(&long), format!("GET {}... (2 more bytes)", "x".repeat(128)));
+    }
 }

@@ -150,6 +150,7 @@ impl Reactor {
             self.flush_lanes();
             self.act();
             plant.memory.publish(self.id);
+            self.core.end();
             if let Some(shutdown) = self.core.take_shutdown() {
                 on_shutdown(shutdown);
             }

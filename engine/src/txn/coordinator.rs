@@ -6,7 +6,7 @@ use crate::collections::Map;
 
 use super::{Job, Lent, Outcome, Part};
 use crate::command::{Args, Command, Merge, OwnedArgs};
-use crate::errand::AnyErrand;
+use crate::errand::{AnyErrand, Asked};
 use crate::ids::{ReactorId, ReplyTo, TxId};
 
 /// What a transaction is for.
@@ -17,7 +17,7 @@ pub enum Work {
     /// The keys are brought together and the command runs on them.
     Together { job: Job },
     /// Every shard is visited, as one step.
-    Atomic(Arc<dyn AnyErrand>),
+    Atomic { errand: Arc<dyn AnyErrand>, asked: Asked },
 }
 
 /// One shard's share of a transaction: indices of the keys among the command's arguments, and whether each may be
@@ -63,7 +63,7 @@ impl Pending {
                 let keys = share.keys.iter().map(|&(index, _)| args.at(index).into()).collect();
                 Part::Lend { keys, lent: false }
             }
-            Work::Atomic(errand) => Part::Atomic(Arc::clone(errand)),
+            Work::Atomic { errand, .. } => Part::Atomic(Arc::clone(errand)),
         }
     }
 

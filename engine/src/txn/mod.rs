@@ -78,9 +78,15 @@ pub enum TxMessage {
     },
 }
 
-/// What running a part gave.
+/// What running a part gave, and how long it took.
 #[derive(Debug)]
-pub enum Outcome {
+pub struct Outcome {
+    pub given: Given,
+    pub ns: u64,
+}
+
+#[derive(Debug)]
+pub enum Given {
     Reply(Vec<u8>),
     Answer(AnyAnswer),
 }
