@@ -10,7 +10,13 @@
 //!
 //! Writing blocks: nothing on a reactor's way from request to reply logs.
 
-use std::{fmt, fs::File, io, path::PathBuf, sync::Arc};
+use std::{
+    fmt,
+    fs::File,
+    io,
+    path::PathBuf,
+    sync::{Arc, OnceLock},
+};
 
 use tracing::{
     Event, Level, Subscriber,
@@ -46,6 +52,7 @@ impl Log {
     pub fn start(config: &Config) -> Result<Self, LoggingError> {
         let (subscriber, log) = Self::write_to(writer(config)?, config.loglevel);
         tracing::subscriber::set_global_default(subscriber).map_err(|_| LoggingError::Twice)?;
+        CURRENT.set(log.clone()).map_err(|_| LoggingError::Twice)?;
         Ok(log)
     }
 
@@ -58,6 +65,16 @@ impl Log {
     /// Only the end of the process takes the log away, and then nobody minds the level.
     pub fn set_level(&self, level: LogLevel) {
         drop(self.filter.reload(filter(level)));
+    }
+}
+
+/// The process's log, once it is started.
+static CURRENT: OnceLock<Log> = OnceLock::new();
+
+/// Changes how much the process's log says.
+pub fn set_level(level: LogLevel) {
+    if let Some(log) = CURRENT.get() {
+        log.set_level(level);
     }
 }
 

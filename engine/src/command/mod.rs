@@ -3,18 +3,26 @@
 //! `spec` says what a row is, `table` joins all rows and finds them by name, `context` and `session` are what
 //! handlers are given. Adding a command is one row, one function, one test.
 
+pub mod acl;
 pub mod args;
 pub mod client;
+pub mod config;
 pub mod connection;
 mod context;
+pub mod debug;
 pub mod expire;
 mod help;
+pub mod info;
 pub mod introspect;
 pub mod key;
 pub mod keyspace;
+pub mod latency;
+pub mod lolwut;
 pub mod monitor;
 pub mod scan;
+pub mod server;
 mod session;
+pub mod slowlog;
 pub mod spec;
 pub mod string;
 mod table;

@@ -186,7 +186,7 @@ pub(super) fn integer(word: &[u8]) -> Option<i64> {
 }
 
 /// Bytes with an optional unit. The empty word is 0, as in Redis.
-pub(super) fn memory_value(word: &[u8]) -> Option<u64> {
+pub fn memory_value(word: &[u8]) -> Option<u64> {
     let digits_len = word.iter().take_while(|byte| byte.is_ascii_digit()).count();
     let (digits, unit) = word.split_at(digits_len);
     if digits.is_empty() && !unit.is_empty() {

@@ -22,7 +22,7 @@ mod words;
 pub use choices::{AppendFsync, LogLevel, MaxmemoryPolicy, ProtectedAction};
 pub use cli::{Arguments, Invocation, USAGE};
 pub use directive::{Change, Class, Directive};
-pub use kind::Kind;
+pub use kind::{Kind, memory_value};
 pub use load::{LoadError, Loaded, Place, load, load_text};
 pub use reference::reference;
 pub use rewrite::RewriteError;
