@@ -1,0 +1,266 @@
+//! The network as it is: half-open and reset connections, clients that do not read, thousands at once, values of
+//! many megabytes, bytes that are no protocol. Whatever one client does, the others are served.
+
+use std::io::{Read, Write};
+use std::net::TcpStream;
+use std::os::fd::AsFd;
+
+use bobbin_proto::{Value, encode_command};
+use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
+
+use crate::support::{Client, Server, bobbin, bobbin_with, oracle};
+
+const MIB: usize = 1 << 20;
+
+fn connect(server: &Server) -> TcpStream {
+    let stream = TcpStream::connect(("127.0.0.1", server.port)).expect("the server listens");
+    stream.set_read_timeout(Some(std::time::Duration::from_secs(60))).expect("a timeout is set");
+    stream
+}
+
+fn command(args: &[&[u8]]) -> Vec<u8> {
+    let mut out = Vec::new();
+    encode_command(&mut out, args);
+    out
+}
+
+/// Bytes resident in the server's memory.
+fn resident(server: &Server) -> usize {
+    let status = std::fs::read_to_string(format!("/proc/{}/status", server.pid())).expect("the server runs");
+    let line = status.lines().find(|line| line.starts_with("VmRSS")).expect("Linux tells it");
+    line.split_whitespace().nth(1).and_then(|kib| kib.parse::<usize>().ok()).expect("a number") * 1024
+}
+
+/// Waits until the server serves `clients`, or long enough to say that it never will.
+fn until_clients(client: &mut Client, clients: usize) {
+    for _ in 0..500 {
+        let Value::Bulk(list) = client.run("CLIENT LIST") else { panic!("CLIENT LIST is a bulk") };
+        if list.split(|&byte| byte == b'\n').filter(|line| !line.is_empty()).count() == clients {
+            return;
+        }
+        std::thread::sleep(std::time::Duration::from_millis(20));
+    }
+    panic!("the server does not come down to {clients} clients");
+}
+
+#[test]
+fn a_value_of_many_megabytes_comes_back_whole_from_either_shard() {
+    let server = bobbin();
+    let mut client = server.connect();
+    let value: Vec<u8> = (0..64 * MIB as u32).map(|i| (i.wrapping_mul(2_654_435_761) >> 13) as u8).collect();
+    for key in [&b"a"[..], b"b"] {
+        assert_eq!(client.call(&[b"SET", key, &value]), Value::Simple(b"OK".to_vec()));
+        assert!(client.call(&[b"GET", key]) == Value::Bulk(value.clone()), "the value is another");
+        assert_eq!(client.call(&[b"DEL", key]), Value::Int(1));
+    }
+}
+
+#[test]
+fn a_length_that_is_announced_and_never_sent_costs_nothing() {
+    let server = bobbin();
+    let mut other = server.connect();
+    let before = resident(&server);
+    let idle: Vec<TcpStream> = (0..100)
+        .map(|_| {
+            let mut stream = connect(&server);
+            stream.write_all(b"*3\r\n$3\r\nSET\r\n$1\r\nk\r\n$500000000\r\nabc").expect("it is sent");
+            stream
+        })
+        .collect();
+    assert_eq!(other.run("PING"), Value::Simple(b"PONG".to_vec()));
+    until_clients(&mut other, idle.len() + 1);
+    assert!(resident(&server) < before + 32 * MIB, "memory was taken for bytes that did not come");
+}
+
+#[test]
+fn a_client_that_does_not_read_is_no_longer_read_from_and_gets_everything_in_the_end() {
+    let server = bobbin();
+    let mut other = server.connect();
+    let value = vec![b'x'; 64 << 10];
+    other.call(&[&b"SET"[..], b"k", &value]);
+    // 640 MiB of replies, ten times what is kept for a client that does not read.
+    let requests = command(&[b"GET", b"k"]).repeat(10_000);
+    let stream = connect(&server);
+    let writer = {
+        let mut stream = stream.try_clone().expect("a second handle");
+        std::thread::spawn(move || stream.write_all(&requests))
+    };
+    std::thread::sleep(std::time::Duration::from_millis(500));
+    assert_eq!(other.run("PING"), Value::Simple(b"PONG".to_vec()));
+    assert!(resident(&server) < 300 * MIB, "{} MiB are held for it", resident(&server) / MIB);
+    let reply = [b"$65536\r\n", &value[..], b"\r\n"].concat();
+    let (mut reader, mut got) = (std::io::BufReader::with_capacity(MIB, stream), vec![0; reply.len()]);
+    for index in 0..10_000 {
+        reader.read_exact(&mut got).expect("every reply comes");
+        assert!(got == reply, "reply {index} is another");
+    }
+    writer.join().expect("no panic").expect("every request is read in the end");
+}
+
+#[test]
+fn a_client_over_its_output_limit_is_cut_off_and_nobody_else() {
+    let server = bobbin_with(&["--client-output-buffer-limit", "normal", "1mb", "0", "0"]);
+    let mut other = server.connect();
+    other.call(&[&b"SET"[..], b"k", &vec![b'x'; 4 * MIB]]);
+    let mut stream = connect(&server);
+    stream.write_all(&command(&[b"GET", b"k"]).repeat(4)).expect("it is sent");
+    until_clients(&mut other, 1);
+    assert_eq!(other.run("PING"), Value::Simple(b"PONG".to_vec()));
+}
+
+#[test]
+fn connections_that_are_reset_in_the_middle_leave_nothing_behind() {
+    let server = bobbin();
+    let mut other = server.connect();
+    let request = command(&[b"MSET", b"a", b"1", b"b", b"2", b"c", b"3"]).repeat(20);
+    for round in 0..200 {
+        let mut stream = connect(&server);
+        let cut = (round * 7919) % request.len();
+        stream.write_all(&request[..cut]).expect("it is sent");
+        // Closed with a reset, not with a farewell.
+        rustix::net::sockopt::set_socket_linger(stream.as_fd(), Some(std::time::Duration::ZERO))
+            .expect("linger is set");
+    }
+    until_clients(&mut other, 1);
+    assert_eq!(other.run("MSET a 1 b 2 c 3"), Value::Simple(b"OK".to_vec()));
+}
+
+#[test]
+fn a_client_that_closes_its_half_still_lets_go_of_its_connection() {
+    let server = bobbin();
+    let mut other = server.connect();
+    let stream = connect(&server);
+    stream.shutdown(std::net::Shutdown::Write).expect("it is shut");
+    until_clients(&mut other, 1);
+}
+
+#[test]
+fn ten_thousand_connections_are_served_at_once() {
+    const CONNECTIONS: usize = 9_900;
+    let limit = getrlimit(Resource::Nofile);
+    setrlimit(Resource::Nofile, Rlimit { current: limit.maximum, maximum: limit.maximum })
+        .expect("the hard limit");
+    let room = limit.maximum.map_or(usize::MAX, |most| most as usize);
+    assert!(
+        room > CONNECTIONS + 1000,
+        "the test needs {CONNECTIONS} descriptors (ulimit -Hn), it has {room}"
+    );
+    let server = bobbin();
+    let mut streams: Vec<TcpStream> = (0..CONNECTIONS).map(|_| connect(&server)).collect();
+    // Twice all of the receive buffers together, so that they run out.
+    let value = vec![b'v'; 800];
+    for (index, stream) in streams.iter_mut().enumerate() {
+        stream.write_all(&command(&[b"SET", format!("key:{index}").as_bytes(), &value])).expect("it is sent");
+    }
+    for stream in &mut streams {
+        let mut reply = [0; 5];
+        stream.read_exact(&mut reply).expect("every client is answered");
+        assert_eq!(&reply, b"+OK\r\n");
+    }
+    assert_eq!(server.connect().run("DBSIZE"), Value::Int(CONNECTIONS as i64));
+}
+
+#[test]
+fn more_data_at_once_than_there_are_receive_buffers_arrives() {
+    let server = bobbin();
+    let value = vec![b'v'; 256 << 10];
+    let request = command(&[b"SET", b"k", &value]);
+    std::thread::scope(|scope| {
+        for _ in 0..100 {
+            scope.spawn(|| {
+                let mut stream = connect(&server);
+                stream.write_all(&request).expect("it is read");
+                let mut reply = [0; 5];
+                stream.read_exact(&mut reply).expect("it is answered");
+                assert_eq!(&reply, b"+OK\r\n");
+            });
+        }
+    });
+}
+
+#[test]
+fn more_clients_than_allowed_are_told_so() {
+    let server = bobbin_with(&["--maxclients", "5"]);
+    let mut clients = vec![server.connect()];
+    // Whoever asked whether the server is up is gone by then.
+    until_clients(&mut clients[0], 1);
+    clients.extend((1..5).map(|_| server.connect()));
+    for client in &mut clients {
+        assert_eq!(client.run("PING"), Value::Simple(b"PONG".to_vec()));
+    }
+    let mut refused = server.connect();
+    assert_eq!(refused.read(), Value::Error(b"ERR max number of clients reached".to_vec()));
+    assert!(refused.is_closed());
+    drop(clients.pop());
+    until_clients(&mut clients[0], 4);
+    assert_eq!(server.connect().run("PING"), Value::Simple(b"PONG".to_vec()));
+}
+
+#[test]
+fn bytes_that_are_no_protocol_get_redis_s_error_and_an_end() {
+    let (bobbin, redis) = (bobbin(), oracle());
+    let cases: [&[u8]; 11] = [
+        b"*1\r\n!4\r\nPING\r\n",
+        b"*1\r\n$-5\r\n",
+        b"*1\r\n$536870913\r\n",
+        b"*1\r\n$x\r\n",
+        b"*2147483648\r\n",
+        b"*x\r\n",
+        b"*99999999999999999999\r\n",
+        b"PING \"unbalanced\r\n",
+        b"*3\r\n$3\r\nSET\r\n$1\r\nk\r\n:5\r\n",
+        b"PING\r\n*1\r\n$x\r\n",
+        b"*1\r\n$0\r\n\r\n*1\r\n$4\r\nQUIT\r\n",
+    ];
+    for case in cases {
+        let reply = |server: &Server| {
+            let mut stream = connect(server);
+            stream.write_all(case).expect("it is sent");
+            let mut reply = Vec::new();
+            stream.read_to_end(&mut reply).expect("the connection ends");
+            reply
+        };
+        let (ours, theirs) = (reply(&bobbin), reply(&redis));
+        assert_eq!(
+            ours.escape_ascii().to_string(),
+            theirs.escape_ascii().to_string(),
+            "{}",
+            case.escape_ascii()
+        );
+    }
+}
+
+#[test]
+fn random_bytes_harm_nobody() {
+    let server = bobbin();
+    let mut other = server.connect();
+    let mut rng = fastrand::Rng::with_seed(7);
+    let words: [&[u8]; 8] = [b"*", b"$", b"\r\n", b"3", b"SET", b"-1", b"\"", b"k"];
+    for _ in 0..300 {
+        let mut bytes = Vec::new();
+        for _ in 0..rng.usize(1..40) {
+            match rng.u8(..3) {
+                0 => bytes.push(rng.u8(..)),
+                _ => bytes.extend_from_slice(words[rng.usize(..words.len())]),
+            }
+        }
+        // The server may have closed it already.
+        let _ = connect(&server).write_all(&bytes);
+    }
+    assert_eq!(other.run("PING"), Value::Simple(b"PONG".to_vec()));
+    until_clients(&mut other, 1);
+}
+
+#[test]
+fn a_unix_socket_serves_as_well() {
+    let dir = tempfile::TempDir::new().expect("a directory");
+    let path = dir.path().join("bobbin.sock");
+    let server =
+        bobbin_with(&["--unixsocket", path.to_str().expect("the path is text"), "--unixsocketperm", "700"]);
+    let mut stream = std::os::unix::net::UnixStream::connect(&path).expect("the socket is there");
+    stream.write_all(&command(&[b"PING"])).expect("it is sent");
+    let mut reply = [0; 7];
+    stream.read_exact(&mut reply).expect("it is answered");
+    assert_eq!(&reply, b"+PONG\r\n");
+    drop(server);
+}
