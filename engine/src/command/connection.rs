@@ -7,6 +7,7 @@ use bobbin_proto::Reply;
 use constant_time_eq::constant_time_eq;
 
 use super::client::check_name;
+use super::keyspace::parse_db;
 use super::spec::{Command, Group, Run, command, flag};
 use super::{Args, Session};
 use crate::conn::{Closing, DEFAULT_USER};
@@ -195,14 +196,7 @@ fn greet(reply: &mut Reply<'_>, spoken: i64, id: u64) {
 }
 
 fn select(session: &mut Session<'_>, args: Args<'_>) -> Result<(), CommandError> {
-    const NOT_AN_INT: CommandError =
-        CommandError::text("ERR value is out of range, value must between -2147483648 and 2147483647");
-    let index = parse_canonical(args.at(1)).ok_or(CommandError::NotInteger)?;
-    let index = i32::try_from(index).map_err(|_| NOT_AN_INT)?;
-    session.conn.db = u16::try_from(index)
-        .ok()
-        .filter(|&index| u32::from(index) < session.core.env.config.databases)
-        .ok_or(CommandError::text("ERR DB index is out of range"))?;
+    session.conn.db = parse_db(args.at(1), &session.core.env)?;
     session.ok();
     Ok(())
 }

@@ -195,7 +195,7 @@ impl CopyOptions {
                 options.replace = true;
             } else if args.is(at, "db") && at + 1 < args.len() {
                 at += 1;
-                options.db = parse_db(args.at(at), cx.env)?;
+                options.db = parse_db(args.at(at), cx.env)?.into();
             } else {
                 return Err(CommandError::Syntax);
             }
@@ -221,7 +221,7 @@ fn copy_to(cx: &mut Cx<'_>, from: &[u8], to: &[u8], options: CopyOptions) -> boo
 
 fn move_key(cx: &mut Cx<'_>, args: Args<'_>, reply: &mut Reply<'_>) -> Result<(), CommandError> {
     let key = args.at(1);
-    let to = parse_db(args.at(2), cx.env)?;
+    let to = usize::from(parse_db(args.at(2), cx.env)?);
     if to == cx.db {
         return Err(SAME_OBJECT);
     }

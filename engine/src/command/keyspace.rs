@@ -40,7 +40,7 @@ pub const ROWS: &[Command] = &[
 ];
 
 /// The number of a database, as SELECT and its like take it.
-pub(super) fn parse_db(arg: &[u8], env: &Env) -> Result<usize, CommandError> {
+pub(super) fn parse_db(arg: &[u8], env: &Env) -> Result<u16, CommandError> {
     let number = parse_canonical(arg).ok_or(CommandError::NotInteger)?;
     if i32::try_from(number).is_err() {
         return Err(CommandError::text(
@@ -50,13 +50,11 @@ pub(super) fn parse_db(arg: &[u8], env: &Env) -> Result<usize, CommandError> {
     existing_db(number, env)
 }
 
-fn existing_db(number: i64, env: &Env) -> Result<usize, CommandError> {
-    let databases = i64::from(env.config.databases);
-    if (0..databases).contains(&number) {
-        Ok(number as usize)
-    } else {
-        Err(CommandError::text("ERR DB index is out of range"))
-    }
+fn existing_db(number: i64, env: &Env) -> Result<u16, CommandError> {
+    u16::try_from(number)
+        .ok()
+        .filter(|&index| u32::from(index) < env.config.databases)
+        .ok_or(CommandError::text("ERR DB index is out of range"))
 }
 
 fn dbsize(session: &mut Session<'_>, _: Args<'_>) -> Result<(), CommandError> {
@@ -139,7 +137,7 @@ fn swapdb(session: &mut Session<'_>, args: Args<'_>) -> Result<(), CommandError>
     let second = number(2).ok_or(CommandError::text("ERR invalid second DB index"))?;
     let env = &session.core.env;
     let (first, second) = (existing_db(first, env)?, existing_db(second, env)?);
-    session.ask(SwapDb { first, second }, Targets::All);
+    session.ask(SwapDb { first: first.into(), second: second.into() }, Targets::All);
     Ok(())
 }
 

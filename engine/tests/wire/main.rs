@@ -5,5 +5,10 @@ mod support;
 
 mod client;
 mod connection;
+mod eviction;
+mod expire;
+mod key;
+mod keyspace;
 mod monitor;
 mod network;
+mod scan;

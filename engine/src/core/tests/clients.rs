@@ -23,7 +23,7 @@ fn password(text: &str) -> Text {
 impl Cores {
     /// As CONFIG SET requirepass, on every core.
     fn require(&mut self, text: &str) {
-        for core in &mut self.cores {
+        for core in &mut self.all {
             let config = Config { requirepass: password(text), ..(*core.env.config).clone() };
             core.env.config = Arc::new(config);
         }
@@ -116,7 +116,7 @@ fn paused_commands_run_when_the_pause_ends() {
     cores.now_ms += 6;
     cores.run();
     assert_eq!(cores.received(writer), "");
-    let next_us = cores.cores.iter().map(|core| core.next_deadline_us()).max();
+    let next_us = cores.all.iter().map(|core| core.next_deadline_us()).max();
     assert!(next_us <= Some(cores.mono_us() + 1000));
     cores.now_ms += 1;
     cores.run();

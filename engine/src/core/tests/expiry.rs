@@ -1,13 +1,14 @@
 //! Expiry and freeing, by a clock of the test's own.
 
 use super::Cores;
+use crate::store::Expiry;
 
 fn len(cores: &Cores) -> usize {
-    cores.cores.iter().map(|core| core.shard.keyspace.len()).sum()
+    cores.all.iter().map(|core| core.shard.keyspace.len()).sum()
 }
 
 fn expired(cores: &Cores) -> u64 {
-    cores.cores.iter().map(|core| core.shard.rest.stats.expired).sum()
+    cores.all.iter().map(|core| core.shard.rest.stats.expired).sum()
 }
 
 #[test]
@@ -57,7 +58,7 @@ fn keys_nobody_asks_for_go_within_a_tick_of_their_deadline() {
 fn active_expiry_can_be_switched_off() {
     let mut cores = Cores::new(1, |_| ());
     let client = cores.connect();
-    cores.cores[0].shard.rest.active_expire = false;
+    cores.all[0].shard.rest.active_expire = false;
     cores.call(client, "SET key value");
     cores.call(client, "PEXPIRE key 10");
     cores.now_ms += 1000;
@@ -70,9 +71,11 @@ fn active_expiry_can_be_switched_off() {
 #[test]
 fn many_keys_expire_in_steps_with_pauses_between() {
     let mut cores = Cores::new(1, |_| ());
-    let db = cores.cores[0].shard.keyspace.db_mut(3);
-    let at = crate::store::Expiry::At(cores.now_ms + 100);
-    (0..200_000u32).for_each(|i| drop(db.set_string(&i.to_be_bytes(), b"value", at)));
+    let at = Expiry::At(cores.now_ms + 100);
+    let db = cores.all[0].shard.keyspace.db_mut(3);
+    for i in 0..200_000u32 {
+        db.set_string(&i.to_be_bytes(), b"value", at);
+    }
     cores.iterate(0);
     cores.now_ms += 1000;
     let mut iterations = 0;
@@ -80,29 +83,30 @@ fn many_keys_expire_in_steps_with_pauses_between() {
         let before = len(&cores);
         cores.iterate(0);
         assert!(before - len(&cores) < 10_000, "{before} to {}", len(&cores));
-        let next_us = cores.cores[0].next_deadline_us();
+        let next_us = cores.all[0].next_deadline_us();
         assert!(next_us <= cores.mono_us() + 1000, "the pass goes on soon");
         cores.now_ms += 1;
         iterations += 1;
     }
     assert!(iterations > 20);
     run_as_driven(&mut cores);
-    assert!(cores.cores[0].next_deadline_us() > cores.mono_us() + 50_000, "then it rests");
+    assert!(cores.all[0].next_deadline_us() > cores.mono_us() + 50_000, "then it rests");
 }
 
 #[test]
 fn what_flushall_removes_is_freed_in_steps() {
     let mut cores = Cores::new(2, |_| ());
     let client = cores.connect();
-    for core in &mut cores.cores {
+    for core in &mut cores.all {
         let db = core.shard.keyspace.db_mut(0);
-        let value = crate::store::Expiry::None;
-        (0..100_000u32).for_each(|i| drop(db.set_string(&i.to_be_bytes(), b"value", value)));
+        for i in 0..100_000u32 {
+            db.set_string(&i.to_be_bytes(), b"value", Expiry::None);
+        }
     }
     assert_eq!(cores.call(client, "FLUSHALL"), "+OK\r\n");
     assert_eq!(cores.call(client, "DBSIZE"), ":0\r\n");
     let mut iterations = 0;
-    while cores.cores[0].next_deadline_us() <= cores.mono_us() {
+    while cores.all[0].next_deadline_us() <= cores.mono_us() {
         cores.iterate(0);
         iterations += 1;
     }
@@ -111,9 +115,9 @@ fn what_flushall_removes_is_freed_in_steps() {
 
 /// Iterates every core as often as it asks for at this moment.
 fn run_as_driven(cores: &mut Cores) {
-    for index in 0..cores.cores.len() {
+    for index in 0..cores.all.len() {
         cores.iterate(index);
-        while cores.cores[index].next_deadline_us() <= cores.mono_us() {
+        while cores.all[index].next_deadline_us() <= cores.mono_us() {
             cores.iterate(index);
         }
     }

@@ -45,6 +45,6 @@ fn what_is_lent_comes_home_to_its_database() {
         assert_eq!(cores.call(client, &format!("RENAME k{index} n{index}")), "+OK\r\n");
     }
     assert_eq!(cores.call(client, "DBSIZE"), ":50\r\n");
-    let keys = |db: usize| cores.cores.iter().map(|core| core.shard.keyspace.db(db).len()).sum::<usize>();
+    let keys = |db: usize| cores.all.iter().map(|core| core.shard.keyspace.db(db).len()).sum::<usize>();
     assert_eq!([keys(0), keys(9), keys(1)], [50, 50, 0]);
 }

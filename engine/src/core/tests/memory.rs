@@ -15,11 +15,11 @@ fn limited(policy: MaxmemoryPolicy) -> impl FnOnce(&mut Config) {
 }
 
 fn held(cores: &Cores) -> u64 {
-    cores.cores.iter().map(|core| core.shard.keyspace.memory() as u64).sum()
+    cores.all.iter().map(|core| core.shard.keyspace.memory() as u64).sum()
 }
 
 fn evicted(cores: &Cores) -> u64 {
-    cores.cores.iter().map(|core| core.shard.rest.stats.evicted).sum()
+    cores.all.iter().map(|core| core.shard.rest.stats.evicted).sum()
 }
 
 /// Sets keys from `from` on, with a figure renewed every `every` commands. Returns the replies that were errors.
@@ -125,9 +125,9 @@ fn an_eviction_step_is_bounded() {
     let before = evicted(&cores);
     cores.iterate(0);
     assert_eq!(evicted(&cores) - before, 500);
-    cores.cores[0].env.config = std::sync::Arc::new(Config {
+    cores.all[0].env.config = std::sync::Arc::new(Config {
         maxmemory_eviction_tenacity: 100,
-        ..(*cores.cores[0].env.config).clone()
+        ..(*cores.all[0].env.config).clone()
     });
     cores.iterate(0);
     assert!(held(&cores) < 200_000);

@@ -20,7 +20,7 @@ const START_MS: u64 = 1_800_000_000_000;
 
 /// Several cores in one thread, with a lane between every two.
 pub(super) struct Cores {
-    pub(super) cores: Vec<Core>,
+    pub(super) all: Vec<Core>,
     pub(super) now_ms: u64,
     pub(super) memory_used: u64,
     /// Batches under way: from, to, batch.
@@ -51,13 +51,13 @@ impl Cores {
             seed: 7,
         };
         let shared = Arc::new(Shared::new(reactors, Arc::clone(&config), about));
-        let cores = (0..reactors)
+        let all = (0..reactors)
             .map(|index| {
                 let stopwatch = Stopwatch::Virtual(std::cell::Cell::new(0));
                 Core::new(ReactorId::from_index(index), Arc::clone(&shared), Arc::clone(&config), stopwatch)
             })
             .collect();
-        Self { cores, now_ms: START_MS, memory_used: 0, lanes: VecDeque::new(), clients: Vec::new() }
+        Self { all, now_ms: START_MS, memory_used: 0, lanes: VecDeque::new(), clients: Vec::new() }
     }
 
     /// A client of one reactor; its number.
@@ -67,9 +67,9 @@ impl Cores {
 
     /// A client at the other end of these.
     pub(super) fn connect_from(&mut self, endpoints: Endpoints) -> usize {
-        let accepted_by = self.clients.len() % self.cores.len();
+        let accepted_by = self.clients.len() % self.all.len();
         self.begin(accepted_by);
-        self.cores[accepted_by].accepted(Accepted { fd: 0, endpoints });
+        self.all[accepted_by].accepted(Accepted { fd: 0, endpoints });
         self.run();
         self.clients.len() - 1
     }
@@ -81,7 +81,7 @@ impl Cores {
         encode_command(&mut bytes, args);
         let (reactor, conn) = (self.clients[client].reactor, self.clients[client].conn);
         self.begin(reactor.index());
-        self.cores[reactor.index()].receive(conn, &bytes);
+        self.all[reactor.index()].receive(conn, &bytes);
         self.end(reactor.index());
     }
 
@@ -105,7 +105,7 @@ impl Cores {
 
     /// Delivers batches until none is under way.
     pub(super) fn run(&mut self) {
-        (0..self.cores.len()).for_each(|index| self.iterate(index));
+        (0..self.all.len()).for_each(|index| self.iterate(index));
         while self.deliver(0) {}
     }
 
@@ -122,7 +122,7 @@ impl Cores {
         }
         let Some((from, to, batch)) = self.lanes.remove(firsts[choice % firsts.len()]) else { return false };
         self.begin(to.index());
-        self.cores[to.index()].deliver(from, batch);
+        self.all[to.index()].deliver(from, batch);
         self.end(to.index());
         true
     }
@@ -139,13 +139,13 @@ impl Cores {
 
     fn begin(&mut self, index: usize) {
         let now = Now { unix_us: self.now_ms * 1000, mono_us: self.mono_us() };
-        self.cores[index].begin(now, self.memory_used);
+        self.all[index].begin(now, self.memory_used);
     }
 
     fn end(&mut self, index: usize) {
         let me = ReactorId::from_index(index);
-        self.cores[index].settle();
-        while let Some(action) = self.cores[index].next_action() {
+        self.all[index].settle();
+        while let Some(action) = self.all[index].next_action() {
             if action.adopt.is_some() {
                 self.clients.push(Client {
                     reactor: me,
@@ -158,15 +158,15 @@ impl Cores {
             let client = client.expect("only clients are served");
             if let Some(bytes) = action.send {
                 client.received.extend_from_slice(&bytes);
-                self.cores[index].sent(action.conn, bytes);
+                self.all[index].sent(action.conn, bytes);
             }
             if action.close {
                 client.closed = true;
-                self.cores[index].closed(action.conn);
+                self.all[index].closed(action.conn);
             }
         }
-        for to in (0..self.cores.len()).map(ReactorId::from_index).filter(|&to| to != me) {
-            if let Some(batch) = self.cores[index].take_batch(to) {
+        for to in (0..self.all.len()).map(ReactorId::from_index).filter(|&to| to != me) {
+            if let Some(batch) = self.all[index].take_batch(to) {
                 self.lanes.push_back((me, to, batch));
             }
         }

@@ -1,0 +1,42 @@
+//! `maxmemory` on a server: replies beside redis-server's, and the limit kept under load.
+
+use bobbin_proto::Value;
+
+use crate::support::{bobbin_with, same_replies_with};
+
+#[test]
+fn a_server_without_room_refuses_as_redis_does() {
+    same_replies_with(
+        &["--maxmemory", "1"],
+        &[
+            "SET a 1",
+            "MSET a 1 b 2",
+            "COPY a b",
+            "GET a",
+            "EXISTS a",
+            "DEL a",
+            "RENAME a b",
+            "EXPIRE a 1",
+            "DBSIZE",
+        ],
+    );
+}
+
+#[test]
+fn an_evicting_server_takes_every_write_and_keeps_its_limit() {
+    const LIMIT_KIB: usize = 40 << 10;
+    let limit = format!("{LIMIT_KIB}kb");
+    for policy in ["allkeys-lru", "allkeys-lfu", "allkeys-random"] {
+        let server = bobbin_with(&["--maxmemory", &limit, "--maxmemory-policy", policy]);
+        let mut client = server.connect();
+        let value = "v".repeat(1000);
+        for first in (0..80_000).step_by(20) {
+            let mut command = vec!["MSET".to_owned()];
+            command.extend((first..first + 20).flat_map(|index| [format!("key:{index}"), value.clone()]));
+            assert_eq!(client.call(&command), Value::Simple(b"OK".to_vec()), "{policy} at {first}");
+        }
+        let Value::Int(keys) = client.run("DBSIZE") else { panic!("an integer") };
+        // 1 KiB of value, and what a server without keys uses beside.
+        assert!(keys < LIMIT_KIB as i64 && keys > LIMIT_KIB as i64 / 4, "{policy}: {keys} keys left");
+    }
+}
