@@ -3,7 +3,7 @@
 use super::Command;
 use crate::core::{Env, ShardRest};
 use crate::mesh::SessionBits;
-use crate::store::{Db, Entry, EntryMut, Keyspace, Lookup, is_due};
+use crate::store::{Db, Entry, EntryMut, Expiry, Keyspace, Lookup, is_due};
 
 /// A change as keyspace notifications name it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -115,6 +115,20 @@ impl Cx<'_> {
         }
     }
 
+    /// Makes a key hold a string, in one look-up. A key whose time is over counts as expired, not as overwritten.
+    #[inline]
+    pub fn set_string(&mut self, key: &[u8], value: &[u8], expiry: Expiry) {
+        if expiry == Expiry::Keep {
+            self.expire_if_due(key);
+        }
+        let now_ms = self.now_ms();
+        let written = self.keyspace.db_mut(self.db).set_string(key, value, expiry);
+        self.rest.touch(written.entry, self.env, self.session);
+        if written.old_expiry_ms.is_some_and(|at| is_due(at, now_ms)) {
+            self.rest.count_expired(self.db, key);
+        }
+    }
+
     /// Looks a key up to change it. An expired key is removed first.
     #[inline]
     pub fn find_mut(&mut self, key: &[u8]) -> Option<EntryMut<'_>> {
@@ -158,5 +172,10 @@ impl Cx<'_> {
     #[inline]
     pub fn changed(&mut self, key: &[u8], event: Event) {
         self.rest.changed(self.db, key, event);
+    }
+
+    /// Notes that a key's bytes have changed in a way that notifications do not tell: PFCOUNT keeping its answer.
+    pub fn changed_unannounced(&mut self, key: &[u8]) {
+        self.rest.changed_unannounced(self.db, key);
     }
 }

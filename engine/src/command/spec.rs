@@ -518,17 +518,28 @@ impl Command {
         }
     }
 
+    /// Whether every key has the arguments that belong to it: MSET's last key may lack its value.
+    pub const fn is_whole(&self, args: usize) -> bool {
+        match self.keys {
+            [KeySpec { begin: Begin::Index(first), find: Find::Range { step, .. }, .. }, ..] if *step > 1 => {
+                args.saturating_sub(*first as usize).is_multiple_of(*step as usize)
+            }
+            _ => true,
+        }
+    }
+
     /// First key, last key and step, as COMMAND INFO has told them since before key specifications.
     pub const fn legacy_keys(&self) -> (i64, i64, i64) {
         match self.keys {
             [KeySpec { begin: Begin::Index(first), find: Find::Range { last, step, .. }, .. }, rest @ ..] => {
                 let first = *first as i64;
                 let mut last = if *last >= 0 { first + *last as i64 } else { *last as i64 };
-                // Adjoining single keys make one range, as for RENAME.
-                if let [KeySpec { begin: Begin::Index(next), find: Find::Range { last: 0, .. }, .. }] = rest
+                // Adjoining keys make one range, as for RENAME and BITOP.
+                if let [KeySpec { begin: Begin::Index(next), find: Find::Range { last: more, .. }, .. }] =
+                    rest
                     && *next as i64 == last + 1
                 {
-                    last = *next as i64;
+                    last = if *more >= 0 { *next as i64 + *more as i64 } else { *more as i64 };
                 }
                 (first, last, *step as i64)
             }

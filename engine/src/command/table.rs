@@ -5,9 +5,12 @@ use crate::ids::CommandId;
 
 const FAMILIES: &[&[Command]] = &[
     super::acl::ROWS,
+    super::bitfield::ROWS,
+    super::bitmap::ROWS,
     super::client::ROWS,
     super::config::ROWS,
     super::connection::ROWS,
+    super::counter::ROWS,
     super::debug::ROWS,
     super::expire::ROWS,
     super::info::ROWS,
@@ -15,6 +18,7 @@ const FAMILIES: &[&[Command]] = &[
     super::key::ROWS,
     super::keyspace::ROWS,
     super::latency::ROWS,
+    super::lcs::ROWS,
     super::lolwut::ROWS,
     super::monitor::ROWS,
     super::scan::ROWS,
@@ -145,10 +149,8 @@ const fn check(row: &Command) {
         let flags = row.keys[at].flags;
         let kinds = flags & (key_flag::RO | key_flag::RW | key_flag::OW | key_flag::RM);
         assert!(kinds.is_power_of_two(), "a key is read, changed, overwritten or removed");
-        assert!(
-            row.has(flag::WRITE) || !row.keys[at].writes() || flags & key_flag::NOT_KEY != 0,
-            "who writes a key is a write"
-        );
+        let changes = key_flag::UPDATE | key_flag::INSERT | key_flag::DELETE;
+        assert!(row.has(flag::WRITE) || flags & changes == 0, "who changes a key is a write");
         at += 1;
     }
     if let Some(only) = row.only_key() {

@@ -66,6 +66,11 @@ impl ShardRest {
         self.stats.changes += 1;
     }
 
+    /// Notes a change that has no event.
+    pub fn changed_unannounced(&mut self, _db: usize, _key: &[u8]) {
+        self.stats.changes += 1;
+    }
+
     #[cold]
     pub fn note_expired(&mut self, db: usize, key: &[u8]) {
         self.expired.push((db, key.into()));

@@ -165,8 +165,8 @@ impl Core {
         }
     }
 
-    /// The reactor that owns all keys of a command, if it is one. A command whose arguments name no key runs here:
-    /// its handler says what is wrong with it.
+    /// The reactor that owns all keys of a command, if it is one. A command whose arguments name no key, or not all
+    /// of what belongs to one, runs here: its handler says what is wrong with it.
     #[inline]
     fn sole_owner(&self, row: &Command, args: Args<'_>) -> Option<ReactorId> {
         if self.env.shared.reactors() == 1 {
@@ -181,7 +181,11 @@ impl Core {
             several |= owner.is_some_and(|owner| owner != this);
             owner = Some(this);
         });
-        if several { None } else { Some(owner.unwrap_or(self.id)) }
+        if several && row.is_whole(args.len()) {
+            None
+        } else {
+            Some(owner.filter(|_| !several).unwrap_or(self.id))
+        }
     }
 
     #[inline]

@@ -46,6 +46,8 @@ pub struct Written<'a> {
     pub entry: &'a Entry,
     /// Whether the key was there before.
     pub replaced: bool,
+    /// The expiry it had then, which may have passed.
+    pub old_expiry_ms: Option<u64>,
 }
 
 /// Whether a deadline has passed: Redis keeps a key through the millisecond of its deadline.
@@ -235,19 +237,20 @@ impl Db {
         match entries.entry(hash.bucket(), |entry| entry.matches(tag, key), Entry::bucket_hash) {
             hash_table::Entry::Occupied(place) => {
                 let entry = place.into_mut();
+                let old_expiry_ms = entry.expiry();
                 let expiry_ms = match expiry {
-                    Expiry::Keep => entry.expiry(),
+                    Expiry::Keep => old_expiry_ms,
                     Expiry::None => None,
                     Expiry::At(at) => Some(at),
                 };
-                let (memory_before, was_volatile) = (entry.memory(), entry.is_volatile());
+                let (memory_before, was_volatile) = (entry.memory(), old_expiry_ms.is_some());
                 if let Some(object) = entry.set_string(value, expiry_ms) {
                     self.graveyard.bury_object(*object);
                 }
                 deadlines.replace(was_volatile, expiry_ms);
                 self.totals.replace_memory(memory_before, entry.memory());
                 self.totals.replace_volatile(was_volatile, expiry_ms.is_some());
-                Written { entry, replaced: true }
+                Written { entry, replaced: true, old_expiry_ms }
             }
             hash_table::Entry::Vacant(place) => {
                 let expiry_ms = if let Expiry::At(at) = expiry { Some(at) } else { None };
@@ -256,7 +259,7 @@ impl Db {
                 entry.set_access(self.access_at_birth);
                 deadlines.add(expiry_ms);
                 self.totals.add(entry.memory(), expiry_ms.is_some());
-                Written { entry: place.insert(entry).into_mut(), replaced: false }
+                Written { entry: place.insert(entry).into_mut(), replaced: false, old_expiry_ms: None }
             }
         }
     }

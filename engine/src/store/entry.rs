@@ -33,6 +33,15 @@ pub enum Value<'a> {
     Object(&'a Object),
 }
 
+/// What OBJECT ENCODING is to say of bytes that are not kept as a number.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum BytesEncoding {
+    /// "embstr" if short, as for a value that was given whole.
+    ByLength,
+    /// "raw", as for a value that is modified in place.
+    Raw,
+}
+
 /// What goes into a block being built.
 enum Content<'a> {
     Inline { bytes: &'a [u8], place: u8 },
@@ -225,6 +234,22 @@ impl Entry {
             Content::Int(number) => self.become_int(number, expiry_ms),
             content => self.become_inline(value, content.place(), expiry_ms),
         }
+        displaced
+    }
+
+    /// Makes the value these bytes, even where they spell a number, keeping the expiry. Returns an object that had
+    /// to give way.
+    pub(crate) fn set_bytes(&mut self, value: &[u8], encoding: BytesEncoding) -> Option<Box<Object>> {
+        let expiry_ms = self.expiry();
+        if value.len() > INLINE_MAX {
+            return self.set_large_string(value, expiry_ms);
+        }
+        let displaced = self.0.take_object();
+        let place = match encoding {
+            BytesEncoding::Raw => Kind::RAW,
+            BytesEncoding::ByLength => Content::of_bytes(value).place(),
+        };
+        self.become_inline(value, place, expiry_ms);
         displaced
     }
 

@@ -3,7 +3,7 @@
 use std::ops::{Deref, DerefMut};
 
 use super::db::Totals;
-use super::entry::Entry;
+use super::entry::{BytesEncoding, Entry};
 use super::graveyard::Graveyard;
 use super::object::Object;
 use super::segment::Deadlines;
@@ -36,6 +36,13 @@ impl<'a> EntryMut<'a> {
         let expiry_ms = self.expiry();
         let before = self.entry.memory();
         let displaced = self.entry.set_string(value, expiry_ms);
+        self.settle(before, displaced);
+    }
+
+    /// Makes the value these bytes, even where they spell a number; the expiry stays.
+    pub fn set_bytes(&mut self, value: &[u8], encoding: BytesEncoding) {
+        let before = self.entry.memory();
+        let displaced = self.entry.set_bytes(value, encoding);
         self.settle(before, displaced);
     }
 

@@ -39,7 +39,7 @@ mod table;
 pub use block::ACCESS_MAX;
 pub(crate) use db::is_due;
 pub use db::{Db, Expiry, Lookup, Written};
-pub use entry::{Entry, Value};
+pub use entry::{BytesEncoding, Entry, Value};
 pub use entry_mut::{EntryMut, ObjectMut};
 pub use evict::{EvictConfig, Evictor, Policy};
 pub use glob::{Case, glob_matches};
