@@ -15,6 +15,7 @@ pub mod counter;
 pub mod debug;
 pub mod expire;
 mod help;
+pub mod hyperloglog;
 pub mod info;
 pub mod introspect;
 pub mod key;

@@ -13,6 +13,7 @@ const FAMILIES: &[&[Command]] = &[
     super::counter::ROWS,
     super::debug::ROWS,
     super::expire::ROWS,
+    super::hyperloglog::ROWS,
     super::info::ROWS,
     super::introspect::ROWS,
     super::key::ROWS,

@@ -158,7 +158,7 @@ Inert Runtime "list-max-listpack-size" | "list-max-ziplist-size" => list_max_lis
 Inert Runtime "list-compress-depth" => list_compress_depth: i32, count(), "0", "There are no lists.";
 Inert Runtime "stream-node-max-bytes" => stream_node_max_bytes: u64, memory(0), "4096", "There are no streams.";
 Inert Runtime "stream-node-max-entries" => stream_node_max_entries: i64, between(0, LONG_MAX), "100", "There are no streams.";
-Inert Runtime "hll-sparse-max-bytes" => hll_sparse_max_bytes: u64, memory(0), "3000", "The sparse form has a fixed bound.";
+Live Runtime "hll-sparse-max-bytes" => hll_sparse_max_bytes: u64, memory(0), "3000", "Bytes up to which a HyperLogLog stays sparse.";
 }
 
 group "Replication" {

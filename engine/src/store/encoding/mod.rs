@@ -1,0 +1,3 @@
+//! Byte layouts of values that users can read as bytes.
+
+pub mod hyperloglog;
