@@ -3,12 +3,15 @@
 #[path = "../support/mod.rs"]
 mod support;
 
+mod bitmap;
 mod client;
 mod connection;
 mod eviction;
 mod expire;
+mod hyperloglog;
 mod key;
 mod keyspace;
 mod monitor;
 mod network;
 mod scan;
+mod string;
