@@ -296,7 +296,8 @@ fn replace(cx: &mut Cx<'_>, key: &[u8], bytes: &[u8]) {
         }
         return;
     }
-    cx.expire_if_due(key);
+    // Expires it, or counts the access.
+    cx.find_mut(key);
     let mut entry = cx.db().find_or_insert_with(key, || Entry::bytes(key, b"", None));
     entry.set_expiry(None);
     entry.set_bytes(bytes, BytesEncoding::Raw);

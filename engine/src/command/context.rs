@@ -123,7 +123,9 @@ impl Cx<'_> {
         }
         let now_ms = self.now_ms();
         let written = self.keyspace.db_mut(self.db).set_string(key, value, expiry);
-        self.rest.touch(written.entry, self.env, self.session);
+        if written.replaced {
+            self.rest.touch(written.entry, self.env, self.session);
+        }
         if written.old_expiry_ms.is_some_and(|at| is_due(at, now_ms)) {
             self.rest.count_expired(self.db, key);
         }

@@ -177,9 +177,11 @@ fn set_on_conditions(cx: &mut Cx<'_>, args: Args<'_>, reply: &mut Reply<'_>) -> 
     let exists = match options.condition {
         _ if options.get => reply_value(cx, key, reply)?,
         Condition::Always => false,
-        Condition::Missing | Condition::Present => cx.find_mut(key).is_some(),
+        Condition::Missing | Condition::Present => cx.peek(key).is_some(),
     };
     if !options.condition.allows(exists) {
+        // A write that is refused is an access as well; one that goes ahead is counted where it is done.
+        cx.find_mut(key);
         if !options.get {
             reply.null();
         }
@@ -263,8 +265,9 @@ fn getex(cx: &mut Cx<'_>, args: Args<'_>, reply: &mut Reply<'_>) -> Result<(), C
     Ok(())
 }
 
+/// Removes the expiry of a key that has just been read.
 fn persist(cx: &mut Cx<'_>, key: &[u8]) {
-    if let Some(mut entry) = cx.find_mut(key)
+    if let Some(mut entry) = cx.db().find_mut(key)
         && entry.is_volatile()
     {
         entry.set_expiry(None);

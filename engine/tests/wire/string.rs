@@ -511,3 +511,42 @@ fn what_has_expired_is_not_there() {
         pair.same("DEL k d");
     }
 }
+
+/// The access counter goes up by one with each access here, so it shows how many there were.
+#[test]
+fn accesses_are_counted_as_in_redis() {
+    let directives = ["--maxmemory-policy", "allkeys-lfu", "--lfu-log-factor", "0"];
+    let mut pair = Pair::start(&directives, Version::Resp2);
+    let commands = [
+        "SET a v",
+        "SET a w",
+        "SET a w XX",
+        "SET a w GET",
+        "SET a w NX",
+        "SETNX a x",
+        "SETEX a 100 x",
+        "GETSET a x",
+        "GETEX a PERSIST",
+        "GETRANGE a 0 1",
+        "STRLEN a",
+        "APPEND a y",
+        "SETRANGE a 1 z",
+        "MSET a 1 b 2",
+        "MGET a b",
+        "MSETNX a 1",
+        "INCR a",
+        "INCRBYFLOAT a 1",
+        "SETBIT a 1 0",
+        "GETBIT a 1",
+        "BITCOUNT a",
+        "BITFIELD a GET u8 0",
+        "BITFIELD a SET u8 0 1",
+        "BITOP NOT a a",
+        "BITOP NOT b a",
+        "LCS a b",
+    ];
+    for command in commands {
+        pair.same(command);
+        pair.same("OBJECT FREQ a");
+    }
+}
