@@ -13,20 +13,21 @@ use super::string::find_bytes;
 use super::{Args, Cx, Event};
 use crate::error::CommandError;
 
+const READ: u16 = key_flag::RO | key_flag::ACCESS;
+const CHANGE: u16 = key_flag::RW | key_flag::ACCESS | key_flag::UPDATE;
+
 pub const ROWS: &[Command] = &[
     command("bitfield", -2, flag::WRITE | flag::DENYOOM, Group::Bitmap, Run::Shard(bitfield))
-        .keys(&[KeySpec::one(
-            1,
-            key_flag::RW | key_flag::ACCESS | key_flag::UPDATE | key_flag::VARIABLE_FLAGS,
-        )])
+        .keys(&[KeySpec::one(1, CHANGE | key_flag::VARIABLE_FLAGS)])
+        .actual_flags(|args| if only_reads(args) { READ } else { CHANGE })
         .docs(
             "3.2.0",
             "O(1) for each operation",
             "Reads, writes and counts with integers that are parts of a string.",
-            "key [<GET encoding offset|<[OVERFLOW <WRAP|SAT|FAIL>] <SET encoding offset value|INCRBY encoding offset increment>>> ...]",
+            "key [<GET encoding offset|<[OVERFLOW <WRAP|SAT|FAIL>] <SET encoding offset integer|INCRBY encoding offset increment>>> ...]",
         ),
     command("bitfield_ro", -2, flag::READONLY | flag::FAST, Group::Bitmap, Run::Shard(bitfield_ro))
-        .keys(&[KeySpec::one(1, key_flag::RO | key_flag::ACCESS)])
+        .keys(&[KeySpec::one(1, READ)])
         .docs(
             "6.0.0",
             "O(1) for each operation",
@@ -34,6 +35,22 @@ pub const ROWS: &[Command] = &[
             "key [GET encoding offset [GET encoding offset ...]]",
         ),
 ];
+
+/// Whether every operation is a GET. What is not whole counts as a write, as in Redis.
+fn only_reads(args: Args<'_>) -> bool {
+    let mut at = 2;
+    while at < args.len() {
+        let words = if args.is(at, "GET") {
+            3
+        } else if args.is(at, "OVERFLOW") {
+            2
+        } else {
+            return false;
+        };
+        at += words;
+    }
+    at == args.len()
+}
 
 fn bitfield(cx: &mut Cx<'_>, args: Args<'_>, reply: &mut Reply<'_>) -> Result<(), CommandError> {
     let plan = Plan::check(cx, args)?;

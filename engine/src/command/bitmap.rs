@@ -26,7 +26,7 @@ pub const ROWS: &[Command] = &[
             "2.2.0",
             "O(1), or the bytes the string grows by",
             "Sets or clears a bit of a string, and answers what it was.",
-            "key offset value",
+            "key offset bit",
         ),
     command("getbit", 3, flag::READONLY | flag::FAST, Group::Bitmap, Run::Shard(getbit))
         .keys(&[KeySpec::one(1, READ)])

@@ -44,7 +44,7 @@ pub const ROWS: &[Command] = &[
         "2.6.0",
         "O(1)",
         "Adds to the floating point number a key holds; a missing key counts as 0.",
-        "key increment",
+        "key float-increment",
     ),
 ];
 

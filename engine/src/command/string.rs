@@ -30,6 +30,7 @@ pub const ROWS: &[Command] = &[
     ),
     command("set", -3, GROWING, Group::String, Run::Shard(set))
         .keys(&[KeySpec::one(1, EXCHANGE | key_flag::VARIABLE_FLAGS)])
+        .actual_flags(|args| if has_get(args) { EXCHANGE } else { OVERWRITE })
         .docs(
             "1.0.0",
             "O(1)",
@@ -101,6 +102,11 @@ pub const ROWS: &[Command] = &[
 const SET: Event = Event::string("set");
 const EXPIRE: Event = Event::generic("expire");
 const DEL: Event = Event::generic("del");
+
+/// Whether SET has the word GET among its options, right or wrong: as Redis's COMMAND GETKEYSANDFLAGS looks at it.
+fn has_get(args: Args<'_>) -> bool {
+    args.iter_from(3).any(|word| word.eq_ignore_ascii_case(b"GET"))
+}
 
 /// The bytes of a string. A number's are written into `digits`.
 #[inline]

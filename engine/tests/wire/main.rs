@@ -9,6 +9,7 @@ mod connection;
 mod eviction;
 mod expire;
 mod hyperloglog;
+mod introspect;
 mod key;
 mod keyspace;
 mod monitor;

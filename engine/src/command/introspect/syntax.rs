@@ -75,7 +75,7 @@ const TYPES: &[(Shape, &[&str])] = &[
     (Shape::Key, &["key", "newkey", "key1", "key2", "source", "destination", "destkey", "sourcekey"]),
     (Shape::Pattern, &["pattern"]),
     (Shape::UnixTime, &["unix-time-seconds", "unix-time-milliseconds"]),
-    (Shape::Double, &["longitude", "latitude", "radius", "width", "height", "score"]),
+    (Shape::Double, &["float-increment", "longitude", "latitude", "radius", "width", "height", "score"]),
     (
         Shape::Integer,
         &[
@@ -92,6 +92,7 @@ const TYPES: &[(Shape, &[&str])] = &[
             "index",
             "index1",
             "index2",
+            "integer",
             "len",
             "length",
             "maxage",
