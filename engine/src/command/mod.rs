@@ -24,6 +24,7 @@ pub mod latency;
 pub mod lcs;
 pub mod lolwut;
 mod long_double;
+pub mod memory;
 pub mod monitor;
 mod number;
 pub mod scan;

@@ -21,6 +21,7 @@ const FAMILIES: &[&[Command]] = &[
     super::latency::ROWS,
     super::lcs::ROWS,
     super::lolwut::ROWS,
+    super::memory::ROWS,
     super::monitor::ROWS,
     super::scan::ROWS,
     super::server::ROWS,

@@ -152,6 +152,7 @@ impl Core {
     pub fn adopt_config(&mut self) {
         let config = self.env.shared.config();
         self.observed.configure(&config);
+        self.shard.configure(&config);
         self.env.config = config;
         self.timers.tick_us = self.env.now.mono_us;
     }

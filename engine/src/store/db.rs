@@ -129,6 +129,11 @@ impl Db {
         self.totals.entries_memory + self.table.memory()
     }
 
+    /// Bytes held by the table alone.
+    pub fn table_memory(&self) -> usize {
+        self.table.memory()
+    }
+
     /// The access clock that keys get when they are created.
     pub fn set_access_at_birth(&mut self, access: u32) {
         self.access_at_birth = access;

@@ -185,3 +185,16 @@ fn object_under_an_lfu_policy() {
         ],
     );
 }
+
+/// A change of policy reaches every shard before CONFIG SET is answered.
+#[test]
+fn a_change_of_policy_changes_what_object_tells() {
+    let keys = ["a", "b", "c", "d", "e"];
+    let mut script: Vec<String> = keys.map(|key| format!("SET {key} value")).to_vec();
+    for policy in ["allkeys-lru", "volatile-lfu", "noeviction"] {
+        script.push(format!("CONFIG SET maxmemory-policy {policy}"));
+        let tells = if policy.ends_with("lfu") { "IDLETIME" } else { "FREQ" };
+        script.extend(keys.map(|key| format!("OBJECT {tells} {key}")));
+    }
+    same_replies(&script);
+}

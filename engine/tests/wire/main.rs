@@ -12,6 +12,7 @@ mod hyperloglog;
 mod introspect;
 mod key;
 mod keyspace;
+mod memory;
 mod monitor;
 mod network;
 mod scan;
