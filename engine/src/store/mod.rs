@@ -10,7 +10,7 @@
 //! | `object` | types of value, and values with a heap of their own |
 //! | `scan`, `sample` | cursors, entries at random |
 //! | `expire`, `evict` | the active pass, the eviction policies and access clocks |
-//! | `encoding` | layouts of values that users can read as bytes |
+//! | `encoding` | what values are kept in, bytes and structures |
 //! | `graveyard` | freeing in slices |
 //! | `glob` | Redis's patterns |
 //! | `hash`, `size_class`, `integer` | the key's hash, jemalloc's size classes, canonical numbers |
