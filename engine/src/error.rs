@@ -46,7 +46,7 @@ impl CommandError {
     /// Writes the error reply.
     #[cold]
     pub fn write(&self, reply: &mut Reply<'_>) {
-        reply.error(&self.to_string());
+        reply.error(self.to_string());
     }
 }
 

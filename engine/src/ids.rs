@@ -45,7 +45,7 @@ pub struct ReplyTo {
 }
 
 /// A transaction over shards, numbered by one counter for the whole server.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct TxId(pub u64);
 
 /// Row of a command (or subcommand) in the command table.

@@ -128,21 +128,18 @@ mod tests {
             let (mut out, mut expected, mut awaited) = (Vec::new(), Vec::new(), Vec::new());
             for (number, remote) in remote.into_iter().enumerate() {
                 let reply = format!("<{number}>").into_bytes();
-                match remote {
-                    Some(silent) => {
-                        awaited.push((order.hold(silent), reply.clone()));
-                        if !silent {
-                            expected.extend(reply);
-                        }
+                if let Some(silent) = remote {
+                    awaited.push((order.hold(silent), reply.clone()));
+                    if !silent {
+                        expected.extend(reply);
                     }
-                    None => {
-                        expected.extend(&reply);
-                        if order.is_empty() {
-                            out.extend(reply);
-                        } else {
-                            order.aside().extend(reply);
-                            order.keep();
-                        }
+                } else {
+                    expected.extend(&reply);
+                    if order.is_empty() {
+                        out.extend(reply);
+                    } else {
+                        order.aside().extend(reply);
+                        order.keep();
                     }
                 }
             }

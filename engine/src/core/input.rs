@@ -41,7 +41,7 @@ impl Core {
         self.observed.counts.reads += 1;
         if conn.query.is_empty() && conn.hold == Hold::None {
             let consumed = self.run_input(&mut conn, bytes);
-            self.keep_rest(&mut conn, &bytes[consumed..]);
+            keep_rest(&mut conn, &bytes[consumed..]);
         } else {
             reserve(&mut conn.query, bytes.len(), conn.query_wanted);
             conn.query.extend_from_slice(bytes);
@@ -61,13 +61,6 @@ impl Core {
         self.check_query_limit(&mut conn);
         self.list(&mut conn);
         self.conns.put_back(conn);
-    }
-
-    fn keep_rest(&mut self, conn: &mut Conn, rest: &[u8]) {
-        if conn.closing == Closing::No {
-            reserve(&mut conn.query, rest.len(), conn.query_wanted);
-            conn.query.extend_from_slice(rest);
-        }
     }
 
     /// Runs what has been kept, and keeps what is left of it.
@@ -151,13 +144,11 @@ impl Core {
     fn prefetch(&self, conn: &Conn, input: &[u8], group: &Group) {
         for parsed in &group.commands {
             let Some(command) = parsed.command else { continue };
-            if let (Run::Shard(_) | Run::Scatter(..), Some(key)) = (command.run, command.only_key()) {
-                if key < parsed.count {
-                    let key = group.args(parsed, input).at(key);
-                    if self.owner(key) == self.id {
-                        self.shard.keyspace.db(conn.db as usize).prefetch(key);
-                    }
-                }
+            if let (Run::Shard(_) | Run::Scatter(..), Some(key)) = (command.run, command.only_key())
+                && let Some(key) = group.args(parsed, input).get(key)
+                && self.owner(key) == self.id
+            {
+                self.shard.keyspace.db(conn.db as usize).prefetch(key);
             }
         }
     }
@@ -219,6 +210,14 @@ impl Group {
     #[inline]
     fn args<'a>(&'a self, parsed: &Parsed, input: &'a [u8]) -> Args<'a> {
         Args::new(&input[parsed.start..], &self.spans[parsed.first..parsed.first + parsed.count])
+    }
+}
+
+/// Keeps what is left of the input for when the connection may run on, or the rest of a command has come.
+fn keep_rest(conn: &mut Conn, rest: &[u8]) {
+    if conn.closing == Closing::No {
+        reserve(&mut conn.query, rest.len(), conn.query_wanted);
+        conn.query.extend_from_slice(rest);
     }
 }
 

@@ -3,6 +3,7 @@
 //! Row → arity → authentication → server state → keys → owner → run: on the connection, on this shard, on another,
 //! on several.
 
+use std::fmt::Write;
 use std::sync::Arc;
 
 use bobbin_proto::Reply;
@@ -297,7 +298,7 @@ fn unknown(args: Args<'_>) -> CommandError {
             break;
         }
         let room = QUOTED_MAX - text.len();
-        text.push_str(&format!("'{:.room$}' ", printable(arg)));
+        let _ = write!(text, "'{:.room$}' ", printable(arg));
     }
     CommandError::owned(format!(
         "ERR unknown command '{:.128}', with args beginning with: {text}",

@@ -99,7 +99,7 @@ impl Core {
                 self.observe_away(reply_to, command::row(job.command), job.args.as_args(), ns, ok);
                 self.answer(reply_to, &reply);
             }
-            Some(Part::Visit { errand, ticket, from }) => self.visit(from, ticket, errand),
+            Some(Part::Visit { errand, ticket, from }) => self.visit(from, ticket, &errand),
             _ => {}
         }
         next.into_iter().for_each(|id| self.holds_locks(id));

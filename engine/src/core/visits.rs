@@ -62,12 +62,12 @@ impl Core {
         if self.schedule.blocks_visit(errand.need()) {
             self.schedule_alone(Part::Visit { errand, ticket, from });
         } else {
-            self.visit(from, ticket, errand);
+            self.visit(from, ticket, &errand);
         }
     }
 
-    pub(super) fn visit(&mut self, from: ReactorId, ticket: Ticket, errand: Arc<dyn AnyErrand>) {
-        let (answer, ns) = self.timed_visit(&errand);
+    pub(super) fn visit(&mut self, from: ReactorId, ticket: Ticket, errand: &Arc<dyn AnyErrand>) {
+        let (answer, ns) = self.timed_visit(errand);
         self.outbox.post(from, Message::ErrandAnswer { from: self.id, ticket, answer, ns });
     }
 

@@ -245,7 +245,7 @@ impl Reactor {
                 self.core.sent(conn, bytes);
             }
             Err(error) if matches!(error.raw_os_error(), Some(libc::EINTR | libc::EAGAIN)) => {
-                self.send(index, bytes, out)
+                self.send(index, bytes, out);
             }
             Err(_) => {
                 let conn = socket.conn;

@@ -21,7 +21,7 @@ const COMPLETIONS: u32 = 8192;
 
 /// A ring with its receive buffers.
 pub(super) struct Ring {
-    ring: IoUring,
+    io: IoUring,
     pub(super) buffers: Buffers,
     backlog: VecDeque<squeue::Entry>,
 }
@@ -72,11 +72,11 @@ impl Ring {
             .setup_cqsize(COMPLETIONS)
             .build(SUBMISSIONS)?;
         let buffers = Buffers::register(&ring.submitter())?;
-        Ok(Self { ring, buffers, backlog: VecDeque::new() })
+        Ok(Self { io: ring, buffers, backlog: VecDeque::new() })
     }
 
     pub(super) fn fd(&self) -> RawFd {
-        self.ring.as_raw_fd()
+        self.io.as_raw_fd()
     }
 
     /// Accepts connections of a listener until told otherwise.
@@ -129,11 +129,11 @@ impl Ring {
         for last_try in [false, true] {
             // SAFETY: what the entry points to stays valid until it completes: it points to nothing but the bytes
             // of a send, for which the caller of `send` has promised it, and to the buffer ring, which `self` owns.
-            let pushed = unsafe { self.ring.submission().push(entry) };
+            let pushed = unsafe { self.io.submission().push(entry) };
             if pushed.is_ok() {
                 return true;
             }
-            if last_try || self.ring.submit().is_err() {
+            if last_try || self.io.submit().is_err() {
                 break;
             }
         }
@@ -152,22 +152,22 @@ impl Ring {
     /// Submits what is queued and takes in what has happened, without waiting.
     pub(super) fn submit(&mut self) -> io::Result<()> {
         self.push_backlog();
-        passing(self.ring.submit())
+        passing(self.io.submit())
     }
 
     /// Submits what is queued and waits for something to happen, at most until `timeout` is over.
     pub(super) fn submit_and_wait(&mut self, timeout: Duration) -> io::Result<()> {
         self.push_backlog();
         if !self.backlog.is_empty() {
-            return passing(self.ring.submit());
+            return passing(self.io.submit());
         }
         let timeout = Timespec::from(timeout);
-        passing(self.ring.submitter().submit_with_args(1, &SubmitArgs::new().timespec(&timeout)))
+        passing(self.io.submitter().submit_with_args(1, &SubmitArgs::new().timespec(&timeout)))
     }
 
     /// Moves up to `most` completions into `into`.
     pub(super) fn reap(&mut self, into: &mut Vec<Completion>, most: usize) {
-        into.extend(self.ring.completion().take(most).map(|entry| Completion {
+        into.extend(self.io.completion().take(most).map(|entry| Completion {
             token: Token::from_bits(entry.user_data()),
             result: entry.result(),
             flags: entry.flags(),
@@ -176,7 +176,7 @@ impl Ring {
 
     /// Whether completions are left to reap.
     pub(super) fn has_completions(&mut self) -> bool {
-        !self.ring.completion().is_empty()
+        !self.io.completion().is_empty()
     }
 }
 

@@ -52,11 +52,13 @@ impl Mode {
     }
 
     const fn conflicts(self, other: Self) -> bool {
-        match (self, other) {
-            (Self::Exclusive, _) | (_, Self::Exclusive) => true,
-            (Self::Shared, Self::IntentExclusive) | (Self::IntentExclusive, Self::Shared) => true,
-            (Self::Shared | Self::IntentShared | Self::IntentExclusive, _) => false,
-        }
+        matches!(
+            (self, other),
+            (Self::Exclusive, _)
+                | (_, Self::Exclusive)
+                | (Self::Shared, Self::IntentExclusive)
+                | (Self::IntentExclusive, Self::Shared)
+        )
     }
 }
 
@@ -116,12 +118,6 @@ impl Lock {
             self.granted.push((id, mode));
             granted(id);
         }
-    }
-}
-
-impl Default for TxId {
-    fn default() -> Self {
-        Self(0)
     }
 }
 
