@@ -107,7 +107,7 @@ fn acl_list(session: &mut Session<'_>, _: Args<'_>) -> Result<(), CommandError> 
 
 fn acl_getuser(session: &mut Session<'_>, args: Args<'_>) -> Result<(), CommandError> {
     if args.at(2) != USER.as_bytes() {
-        session.reply(|reply| reply.null_array());
+        session.reply(|reply| reply.null());
         return Ok(());
     }
     let hash = password_hash(&session.core.env.config);

@@ -12,6 +12,7 @@
 //! - A write is refused only over the limit, and when no shard has a key that the policy lets go.
 
 use super::Core;
+use crate::observe::Work;
 use crate::store::Policy;
 
 /// Keys that one step gives up for each point of `maxmemory-eviction-tenacity`, up to 10 of them. Redis gives itself
@@ -80,6 +81,7 @@ impl Core {
     /// Gives up keys until the shard is within its allowance or the step is over. False if it has none to give.
     fn evict_some(&mut self) -> bool {
         let now_ms = self.env.now.unix_ms();
+        let start = self.env.stopwatch.read();
         let mut left = step_len(self.env.config.maxmemory_eviction_tenacity);
         let mut found = true;
         while found && left > 0 && self.has_too_much() {
@@ -87,6 +89,7 @@ impl Core {
             left -= 1;
         }
         self.free_some();
+        self.note_work(Work::EvictionCycle, start);
         found
     }
 }

@@ -66,6 +66,12 @@ impl Core {
         self.observed.slow_log.push(entry);
     }
 
+    /// Notes work of the core's own, begun when the stopwatch showed `start`.
+    pub(super) fn note_work(&mut self, work: Work, start: u64) {
+        let ns = self.ns_since(start);
+        self.observed.latency.note(work, self.env.now.unix_ms(), ns);
+    }
+
     #[cold]
     fn note_latency(&mut self, row: &Command, ns: u64) {
         let work = if row.has(flag::FAST) { Work::FastCommand } else { Work::Command };

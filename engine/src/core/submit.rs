@@ -39,7 +39,7 @@ impl Core {
         let row = match checked {
             Ok(row) => row,
             Err(error) => {
-                self.reject(conn, row, &error);
+                self.reject(conn, row, args, &error);
                 return Flow::Done;
             }
         };
@@ -102,8 +102,14 @@ impl Core {
     }
 
     #[cold]
-    fn reject(&mut self, conn: &mut Conn, row: Option<&'static Command>, error: &CommandError) {
-        if let Some(row) = row {
+    fn reject(
+        &mut self,
+        conn: &mut Conn,
+        row: Option<&'static Command>,
+        args: Args<'_>,
+        error: &CommandError,
+    ) {
+        if let Some(row) = row.and_then(|row| named(row, args)) {
             self.observed.commands.rejected(row.id);
         }
         self.observed.errors.count(error);
@@ -286,6 +292,14 @@ fn subcommand(container: &'static Command, args: Args<'_>) -> Result<&'static Co
         let upper = container.name.to_ascii_uppercase();
         CommandError::owned(format!("ERR unknown subcommand '{:.128}'. Try {upper} HELP.", printable(name)))
     })
+}
+
+/// The command that a request names: a subcommand if there is one, and none if it is unknown.
+fn named(row: &'static Command, args: Args<'_>) -> Option<&'static Command> {
+    match args.get(1) {
+        Some(sub) if row.is_container() => command::find_sub(row, sub),
+        _ => Some(row),
+    }
 }
 
 /// Redis's words, with its limits on how much of the request is quoted.

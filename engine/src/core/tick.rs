@@ -2,6 +2,7 @@
 //! that replies wait for none of it.
 
 use super::Core;
+use crate::observe::Work;
 
 /// Allocations freed in one iteration of what was cleared or replaced: about 20 µs.
 const FREE_BUDGET: usize = 256;
@@ -74,6 +75,12 @@ impl Core {
         if !self.shard.rest.active_expire {
             return;
         }
+        let start = self.env.stopwatch.read();
+        self.expire_within_budget();
+        self.note_work(Work::ExpireCycle, start);
+    }
+
+    fn expire_within_budget(&mut self) {
         let effort = usize::try_from(self.env.config.active_expire_effort).unwrap_or(1);
         let budget = EXPIRE_BUDGET + EXPIRE_BUDGET_PER_EFFORT * (effort - 1);
         let databases = self.shard.keyspace.databases();

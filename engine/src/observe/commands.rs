@@ -67,11 +67,6 @@ impl CommandStats {
     pub fn reset(&mut self) {
         *self = Self { track_latency: self.track_latency, ..Self::default() };
     }
-
-    /// LATENCY HISTOGRAM's memory, given back by LATENCY RESET and CONFIG SET latency-tracking no.
-    pub fn reset_latency(&mut self) {
-        self.rows.iter_mut().for_each(|row| row.latency = None);
-    }
 }
 
 impl CommandCounts {

@@ -67,9 +67,6 @@ impl Observed {
         self.latency.configure(config.latency_monitor_threshold);
         self.notable_ns = self.slow_log.threshold_ns().min(self.latency.threshold_ns());
         self.commands.track_latency = config.latency_tracking;
-        if !config.latency_tracking {
-            self.commands.reset_latency();
-        }
     }
 
     /// What is done from time to time.

@@ -91,7 +91,7 @@ struct DbDigest {
 impl DbDigest {
     fn of(db: &Db) -> Self {
         let mut digest = Digest::default();
-        db.iter().for_each(|entry| digest.join(Digest::of_entry(entry)));
+        db.iter().for_each(|entry| digest.xor(&Digest::of_entry(entry).0));
         Self { keys: db.len(), digest }
     }
 }

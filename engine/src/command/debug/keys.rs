@@ -7,7 +7,7 @@ use crate::conn::Conn;
 use crate::core::Core;
 use crate::errand::{Errand, Need, Targets};
 use crate::error::{CommandError, printable};
-use crate::store::{Entry, EvictConfig, Expiry, Object, Value, parse_canonical};
+use crate::store::{Entry, Expiry, Object, Value, parse_canonical};
 
 pub(super) fn debug_object(session: &mut Session<'_>, args: Args<'_>) -> Result<(), CommandError> {
     look(session, args.at(2), describe)
@@ -64,7 +64,7 @@ impl Errand for Look {
 }
 
 fn describe(entry: &Entry, core: &Core) -> Result<String, CommandError> {
-    let idle_s = EvictConfig::default().idle_time_secs(entry, core.env.now.unix_ms());
+    let idle_s = core.shard.rest.evictor.config().idle_time_secs(entry, core.env.now.unix_ms());
     Ok(format!(
         "Value at:{:p} refcount:1 encoding:{} serializedlength:{} lru:{} lru_seconds_idle:{idle_s}",
         std::ptr::from_ref(entry),
