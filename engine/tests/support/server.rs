@@ -3,6 +3,7 @@
 
 use std::fs::File;
 use std::net::TcpListener;
+use std::path::Path;
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
@@ -10,6 +11,7 @@ use tempfile::TempDir;
 
 use super::Client;
 
+const BOBBIN: &str = env!("CARGO_BIN_EXE_bobbin-server");
 const ORACLE: &str = "redis-server";
 /// Long, because the machine may be busy building.
 const START_TIMEOUT: Duration = Duration::from_secs(30);
@@ -32,7 +34,12 @@ pub fn bobbin() -> Server {
 pub fn bobbin_with(directives: &[&str]) -> Server {
     let mut all = vec!["--reactors", "2"];
     all.extend(directives);
-    Server::start(env!("CARGO_BIN_EXE_bobbin-server"), &all)
+    Server::start(BOBBIN, None, &all)
+}
+
+/// Bobbin with a configuration file.
+pub fn bobbin_of(file: &Path) -> Server {
+    Server::start(BOBBIN, Some(file), &["--reactors", "2"])
 }
 
 /// The redis-server that replies are compared with.
@@ -41,14 +48,14 @@ pub fn oracle() -> Server {
 }
 
 pub fn oracle_with(directives: &[&str]) -> Server {
-    Server::start(ORACLE, directives)
+    Server::start(ORACLE, None, directives)
 }
 
 impl Server {
-    fn start(program: &str, directives: &[&str]) -> Self {
+    fn start(program: &str, file: Option<&Path>, directives: &[&str]) -> Self {
         let mut last = String::new();
         for _ in 0..PORT_TRIES {
-            match Self::try_start(program, directives) {
+            match Self::try_start(program, file, directives) {
                 Ok(server) => return server,
                 Err(log) => last = log,
             }
@@ -57,11 +64,12 @@ impl Server {
     }
 
     /// Fails, with the log, where the server ends at once: another may have taken the port meanwhile.
-    fn try_start(program: &str, directives: &[&str]) -> Result<Self, String> {
+    fn try_start(program: &str, file: Option<&Path>, directives: &[&str]) -> Result<Self, String> {
         let dir = TempDir::new().expect("a temporary directory");
         let log = File::create(dir.path().join("log")).expect("a log file");
         let port = free_port();
         let child = Command::new(program)
+            .args(file)
             .args(["--port", &port.to_string(), "--save", "", "--appendonly", "no", "--dir"])
             .arg(dir.path())
             .args(directives)

@@ -3,17 +3,24 @@
 #[path = "../support/mod.rs"]
 mod support;
 
+mod acl;
 mod bitmap;
 mod client;
+mod config;
 mod connection;
+mod debug;
 mod eviction;
 mod expire;
 mod hyperloglog;
+mod info;
 mod introspect;
 mod key;
 mod keyspace;
+mod latency;
 mod memory;
 mod monitor;
 mod network;
 mod scan;
+mod server;
+mod slowlog;
 mod string;

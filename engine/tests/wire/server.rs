@@ -1,0 +1,78 @@
+//! TIME, ROLE, MODULE, LOLWUT, SHUTDOWN.
+
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
+
+use bobbin_proto::Value;
+
+use crate::support::{Client, bobbin, same_replies};
+
+#[test]
+fn replies_are_those_of_redis() {
+    same_replies(&[
+        "TIME x",
+        "ROLE",
+        "ROLE x",
+        "MODULE",
+        "MODULE unknown",
+        "MODULE LIST",
+        "MODULE LIST x",
+        "LOLWUT VERSION x",
+        "SHUTDOWN ABORT",
+        "SHUTDOWN abort now",
+        "SHUTDOWN SAVE NOSAVE",
+        "SHUTDOWN NOW later",
+        "SHUTDOWN SAVE ABORT",
+    ]);
+}
+
+#[test]
+fn time_is_the_clocks() {
+    let Value::Array(time) = bobbin().connect().run("TIME") else { panic!("not an array") };
+    let number = |value: &Value| match value {
+        Value::Bulk(digits) => String::from_utf8_lossy(digits).parse::<u64>().expect("a number"),
+        other => panic!("not a number: {other:?}"),
+    };
+    let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap().as_secs();
+    assert!((now - 60..=now).contains(&number(&time[0])), "{time:?}");
+    assert!(number(&time[1]) < 1_000_000, "{time:?}");
+}
+
+#[test]
+fn lolwut_draws_and_ends_with_a_version() {
+    let server = bobbin();
+    let mut client = server.connect();
+    for (line, turns) in [("LOLWUT", 9), ("LOLWUT 3", 3), ("LOLWUT VERSION 5 0", 0), ("LOLWUT 1000000", 64)] {
+        let Value::Bulk(text) = client.run(line) else { panic!("not a text") };
+        let text = String::from_utf8(text).unwrap();
+        assert_eq!(
+            text.lines().filter(|line| line.trim().starts_with('|') && line.ends_with('|')).count() - 2,
+            turns
+        );
+        assert!(text.trim_end().lines().next_back().unwrap().contains("Redis ver. 7.2"), "{text}");
+    }
+}
+
+fn ends(client: &mut Client, pid: u32) -> bool {
+    let deadline = Instant::now() + Duration::from_secs(20);
+    while Instant::now() < deadline {
+        let stat = std::fs::read_to_string(format!("/proc/{pid}/stat")).unwrap_or_default();
+        // Its parent, this test, has not taken the end of it in yet.
+        if stat.is_empty() || stat.contains(") Z ") {
+            return client.is_closed();
+        }
+        std::thread::sleep(Duration::from_millis(10));
+    }
+    false
+}
+
+#[test]
+fn shutdown_ends_the_server_without_a_reply() {
+    for line in ["SHUTDOWN", "shutdown NOSAVE now force"] {
+        let server = bobbin();
+        let mut client = server.connect();
+        client.send_raw(format!("SET a 1\r\n{line}\r\nSET a 2\r\n").as_bytes()).unwrap();
+        assert_eq!(client.read(), Value::Simple(b"OK".to_vec()));
+        assert!(ends(&mut client, server.pid()), "{line}: {}", server.log());
+        assert!(server.log().contains("bye bye"), "{}", server.log());
+    }
+}
