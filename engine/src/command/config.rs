@@ -74,12 +74,9 @@ fn config_set(session: &mut Session<'_>, args: Args<'_>) -> Result<(), CommandEr
         // Inside, so that of two changes at once the log follows the one that stays.
         config.set(&arguments, peer).inspect(|(config, _)| logging::set_level(config.loglevel))
     });
-    let (_, directives) = changed.map_err(|error| CommandError::owned(format!("ERR {error}")))?;
-    if directives.is_empty() {
-        session.ok();
-    } else {
-        session.ask(Everywhere(Core::adopt_config), Targets::All);
-    }
+    changed.map_err(|error| CommandError::owned(format!("ERR {error}")))?;
+    // Also if nothing differs: another client's equal change may be on its way to some reactors still.
+    session.ask(Everywhere(Core::adopt_config), Targets::All);
     Ok(())
 }
 
