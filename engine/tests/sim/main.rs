@@ -167,7 +167,7 @@ fn single_reads_do_not_see_a_write_half_done() {
                 let Some(value) = world.clients[reader + 1].reply() else { continue };
                 seen[reader].push(number(&value));
                 if seen[reader].len() < 2 * ROUNDS {
-                    let next = if seen[reader].len() % 2 == 0 { first } else { second };
+                    let next = if seen[reader].len().is_multiple_of(2) { first } else { second };
                     world.clients[reader + 1].request(&["GET", next]);
                 }
             }

@@ -14,7 +14,7 @@ const MIB: usize = 1 << 20;
 
 fn connect(server: &Server) -> TcpStream {
     let stream = TcpStream::connect(("127.0.0.1", server.port)).expect("the server listens");
-    stream.set_read_timeout(Some(std::time::Duration::from_secs(60))).expect("a timeout is set");
+    stream.set_read_timeout(Some(std::time::Duration::from_mins(1))).expect("a timeout is set");
     stream
 }
 
