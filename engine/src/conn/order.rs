@@ -23,6 +23,8 @@ pub struct ReplyOrder {
     /// Places that are awaited.
     awaited: usize,
     aside: Vec<u8>,
+    /// Bytes of `aside` that have yet to leave.
+    kept: usize,
     /// Where a reply under way into `aside` began.
     open: usize,
 }
@@ -40,8 +42,9 @@ impl ReplyOrder {
     }
 
     /// Bytes kept aside.
+    #[inline]
     pub fn aside_len(&self) -> usize {
-        self.aside.len()
+        self.kept
     }
 
     /// Holds the next place for a reply to come; returns its sequence number.
@@ -64,6 +67,7 @@ impl ReplyOrder {
     #[inline]
     pub fn keep(&mut self) {
         let len = self.aside.len() - self.open;
+        self.kept += len;
         if let Some(Place::Kept { start, len: before }) = self.places.back_mut()
             && *start + *before == self.open
         {
@@ -82,6 +86,7 @@ impl ReplyOrder {
         if index > 0 {
             let start = self.aside.len();
             self.aside.extend_from_slice(reply);
+            self.kept += reply.len();
             self.places[index] = Place::Kept { start, len: reply.len() };
             return true;
         }
@@ -94,12 +99,28 @@ impl ReplyOrder {
     fn release(&mut self, out: &mut Vec<u8>) {
         while let Some(&Place::Kept { start, len }) = self.places.front() {
             out.extend_from_slice(&self.aside[start..start + len]);
+            self.kept -= len;
             self.pop_front();
         }
         if self.places.is_empty() {
             self.aside.clear();
             self.aside.shrink_to(ASIDE_KEPT_BYTES);
+        } else if self.aside.len() - self.kept > self.kept.max(ASIDE_LEFT_MAX) {
+            self.compact();
         }
+    }
+
+    /// Drops what has left from `aside`: a client that never stops sending always awaits something.
+    #[cold]
+    fn compact(&mut self) {
+        let mut packed = Vec::with_capacity(self.kept);
+        for place in &mut self.places {
+            if let Place::Kept { start, len } = place {
+                let from = std::mem::replace(start, packed.len());
+                packed.extend_from_slice(&self.aside[from..from + *len]);
+            }
+        }
+        self.aside = packed;
     }
 
     fn pop_front(&mut self) {
@@ -110,6 +131,8 @@ impl ReplyOrder {
 
 /// Capacity an idle connection may hold on to; a pipeline of small replies fits.
 const ASIDE_KEPT_BYTES: usize = 4096;
+/// Bytes that may stay in place after they have left; so many that it costs little to look at every place then.
+const ASIDE_LEFT_MAX: usize = 64 << 10;
 
 #[cfg(test)]
 mod tests {
@@ -154,6 +177,23 @@ mod tests {
             prop_assert_eq!(out, expected);
             prop_assert!(order.is_empty());
         }
+    }
+
+    /// A client that never stops sending is never owed nothing.
+    #[test]
+    fn replies_that_have_left_take_no_room() {
+        let mut order = ReplyOrder::default();
+        let (mut out, mut awaited) = (Vec::new(), VecDeque::from([order.hold(false)]));
+        for _ in 0..10_000 {
+            order.aside().extend_from_slice(&[b'x'; 100]);
+            order.keep();
+            awaited.push_back(order.hold(false));
+            let seq = awaited.pop_front().expect("one is awaited");
+            assert!(order.fill(seq, b"y", &mut out));
+            assert_eq!(order.aside_len(), 0);
+        }
+        assert_eq!(out.len(), 10_000 * 101);
+        assert!(order.aside.capacity() < 1 << 20, "{} bytes are held", order.aside.capacity());
     }
 
     #[test]
