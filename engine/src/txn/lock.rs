@@ -39,6 +39,8 @@ pub enum Mode {
 }
 
 impl Mode {
+    const ALL: [Self; 4] = [Self::IntentShared, Self::IntentExclusive, Self::Shared, Self::Exclusive];
+
     pub const fn of_key(writes: bool) -> Self {
         if writes { Self::Exclusive } else { Self::Shared }
     }
@@ -96,26 +98,64 @@ pub enum Verdict {
     Refused,
 }
 
+/// Those who hold a lock, or wait for it, in the order in which they came. Thousands may: asking whether one of them
+/// stands against a mode does not look at each, and whoever came first is found first.
+#[derive(Debug, Default)]
+struct Line {
+    members: VecDeque<(TxId, Mode)>,
+    /// How many there are of each mode.
+    modes: [usize; Mode::ALL.len()],
+}
+
+impl Line {
+    fn conflicts(&self, mode: Mode) -> bool {
+        Mode::ALL.iter().any(|&other| self.modes[other as usize] > 0 && other.conflicts(mode))
+    }
+
+    fn push(&mut self, id: TxId, mode: Mode) {
+        self.members.push_back((id, mode));
+        self.modes[mode as usize] += 1;
+    }
+
+    /// Removes a member; false if it is none.
+    fn remove(&mut self, id: TxId) -> bool {
+        let at = self.members.iter().position(|&(member, _)| member == id);
+        let Some((_, mode)) = at.and_then(|at| self.members.remove(at)) else { return false };
+        self.modes[mode as usize] -= 1;
+        true
+    }
+}
+
 #[derive(Debug, Default)]
 struct Lock {
-    granted: Vec<(TxId, Mode)>,
-    waiting: VecDeque<(TxId, Mode)>,
+    granted: Line,
+    waiting: Line,
     /// Highest txid that ever asked while the lock was in use.
     last: TxId,
 }
 
 impl Lock {
     fn conflicts(&self, mode: Mode) -> bool {
-        self.granted.iter().chain(&self.waiting).any(|&(_, held)| held.conflicts(mode))
+        self.granted.conflicts(mode) || self.waiting.conflicts(mode)
+    }
+
+    fn remove(&mut self, id: TxId) {
+        if !self.granted.remove(id) {
+            self.waiting.remove(id);
+        }
+    }
+
+    fn is_unused(&self) -> bool {
+        self.granted.members.is_empty() && self.waiting.members.is_empty()
     }
 
     /// Grants from the front what nothing granted stands against.
     fn advance(&mut self, mut granted: impl FnMut(TxId)) {
-        while let Some(&(id, mode)) = self.waiting.front()
-            && !self.granted.iter().any(|&(_, held)| held.conflicts(mode))
+        while let Some(&(id, mode)) = self.waiting.members.front()
+            && !self.granted.conflicts(mode)
         {
-            self.waiting.pop_front();
-            self.granted.push((id, mode));
+            self.waiting.remove(id);
+            self.granted.push(id, mode);
             granted(id);
         }
     }
@@ -162,10 +202,10 @@ impl LockTable {
         for &(resource, mode) in &footprint.0 {
             let lock = self.locks.entry(resource).or_default();
             if lock.conflicts(mode) {
-                lock.waiting.push_back((id, mode));
+                lock.waiting.push(id, mode);
                 missing += 1;
             } else {
-                lock.granted.push((id, mode));
+                lock.granted.push(id, mode);
             }
             lock.last = lock.last.max(id);
         }
@@ -179,8 +219,7 @@ impl LockTable {
         let mut complete = Vec::new();
         for (resource, _) in holder.footprint.0 {
             let Some(lock) = self.locks.get_mut(&resource) else { continue };
-            lock.granted.retain(|&(held_by, _)| held_by != id);
-            lock.waiting.retain(|&(waiting, _)| waiting != id);
+            lock.remove(id);
             lock.advance(|granted| {
                 if let Some(holder) = self.holders.get_mut(&granted) {
                     holder.missing -= 1;
@@ -189,7 +228,7 @@ impl LockTable {
                     }
                 }
             });
-            if lock.granted.is_empty() && lock.waiting.is_empty() {
+            if lock.is_unused() {
                 self.locks.remove(&resource);
             }
         }
