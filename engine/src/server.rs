@@ -1,6 +1,7 @@
 //! The server: reactors on their threads, and the control thread that starts and stops them.
 
 use std::io;
+use std::panic::AssertUnwindSafe;
 use std::sync::mpsc::{Receiver, Sender, channel};
 use std::sync::{Arc, Barrier};
 use std::thread::JoinHandle;
@@ -162,13 +163,30 @@ impl Launch {
         let reactor = Reactor::new(core, self.plant);
         self.ready.wait();
         let events = self.events.clone();
-        let ended = reactor.and_then(|reactor| {
-            reactor.run(move |shutdown| {
+        let ended = caught(|| {
+            reactor?.run(move |shutdown| {
                 let _ = events.send(Event::Shutdown(shutdown));
             })
         });
         if let Err(error) = ended {
             let _ = self.events.send(Event::Failed { reactor: self.id, error });
         }
+    }
+}
+
+/// A panic is a failure like others: the server stops, instead of going on without one of its shards.
+fn caught(serve: impl FnOnce() -> io::Result<()>) -> io::Result<()> {
+    std::panic::catch_unwind(AssertUnwindSafe(serve)).unwrap_or_else(|_| Err(io::Error::other("it panicked")))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_reactor_that_panics_has_failed() {
+        assert!(caught(|| Ok(())).is_ok());
+        assert!(caught(|| Err(io::ErrorKind::Other.into())).is_err());
+        assert!(caught(|| panic!("as a bug would")).is_err());
     }
 }
