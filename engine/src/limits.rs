@@ -21,6 +21,10 @@ pub const LANE_BATCHES_MAX: usize = 64;
 /// Batches taken from one lane in one loop iteration.
 pub const LANE_DRAIN_MAX: usize = 16;
 
+/// How soon a core looks again at a lane that had no room. Who drains the lane need not have anything to answer, and
+/// calls nobody.
+pub const LANE_RETRY_US: u64 = 100;
+
 /// Messages to itself that a core handles in one loop iteration.
 pub const LOCAL_MESSAGES_MAX: usize = 1024;
 
@@ -28,6 +32,9 @@ pub const LOCAL_MESSAGES_MAX: usize = 1024;
 /// class is lower. Large, because a client may send a whole pipeline before it reads: stopping it too early would
 /// leave both ends writing.
 pub const OUTPUT_PAUSE_BYTES: usize = 64 << 20;
+
+/// Replies from which on each command's are weighed before the next is run.
+pub const OUTPUT_WEIGHED_BYTES: usize = 1 << 20;
 
 /// Input kept for a connection that may not run; from there on the socket is not read.
 pub const QUERY_PAUSE_BYTES: usize = 1 << 20;

@@ -90,7 +90,9 @@ impl ReplyMode {
 pub enum Closing {
     #[default]
     No,
-    /// After the replies that are ready.
+    /// After the commands that have come, and their replies.
+    AfterInput,
+    /// After the replies to what has run.
     AfterFlush,
     /// At once.
     Now,
@@ -264,6 +266,17 @@ impl Conn {
     /// Bytes of replies that the client has not been sent.
     pub fn output_len(&self) -> usize {
         self.out.len() + self.sending + self.order.aside_len()
+    }
+
+    /// Commands in its input may be run.
+    #[inline]
+    pub fn runs_on(&self) -> bool {
+        self.hold == Hold::None && self.closing < Closing::AfterFlush
+    }
+
+    /// The next move is the server's: its silence is not the client's.
+    pub fn waits_for_server(&self) -> bool {
+        self.hold == Hold::Paused || !self.order.is_empty()
     }
 
     pub fn close(&mut self, when: Closing) {

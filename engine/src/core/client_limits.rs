@@ -36,6 +36,9 @@ impl Core {
 
     /// `client-output-buffer-limit`: a client that does not read its replies is cut off.
     pub(super) fn check_output_limit(&mut self, conn: &mut Conn) {
+        if conn.closing == Closing::Now {
+            return;
+        }
         let limit = self.output_limit(conn);
         let len = conn.output_len() as u64;
         let now_ms = self.env.now.unix_ms();
@@ -45,7 +48,7 @@ impl Core {
         } else if conn.over_soft_since_ms == 0 {
             conn.over_soft_since_ms = now_ms;
         }
-        let soft_for_s = if over_soft { (now_ms - conn.over_soft_since_ms) / 1000 } else { 0 };
+        let soft_for_s = if over_soft { now_ms.saturating_sub(conn.over_soft_since_ms) / 1000 } else { 0 };
         if (limit.hard_bytes > 0 && len > limit.hard_bytes) || (over_soft && soft_for_s > limit.soft_seconds)
         {
             tracing::warn!(
@@ -85,15 +88,16 @@ impl Core {
         let seats = (self.conns.len() / self.env.config.hz.per_second() as usize).max(SEATS_PER_TICK);
         let now_ms = self.env.now.unix_ms();
         let (walk, next) = self.conns.walk(self.walked, seats);
-        let late = |conn: &&Conn| {
-            (timeout_ms > 0 && now_ms.saturating_sub(conn.last_active_ms) > timeout_ms && !conn.monitor)
-                || conn.over_soft_since_ms > 0
+        let is_idle = |conn: &Conn| {
+            let silent_ms = now_ms.saturating_sub(conn.last_active_ms);
+            timeout_ms > 0 && silent_ms > timeout_ms && !conn.monitor && !conn.waits_for_server()
         };
-        let ids: Vec<_> = walk.filter(late).map(|conn| conn.id).collect();
+        let late = walk.filter(|conn| is_idle(conn) || conn.over_soft_since_ms > 0);
+        let ids: Vec<_> = late.map(|conn| conn.id).collect();
         self.walked = next;
         for id in ids {
             let Some(mut conn) = self.conns.take_out(id) else { continue };
-            if timeout_ms > 0 && now_ms.saturating_sub(conn.last_active_ms) > timeout_ms {
+            if is_idle(&conn) {
                 conn.close(Closing::Now);
             }
             self.list(&mut conn);

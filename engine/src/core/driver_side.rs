@@ -9,7 +9,7 @@ use super::{Core, Now, Shutdown};
 use crate::command::{self, Args, Run};
 use crate::conn::{Accepted, Closing, Conn, Hold};
 use crate::ids::{ConnId, ReactorId, ReplyTo};
-use crate::limits::{LOCAL_MESSAGES_MAX, OUTPUT_BUFFERS_KEPT, OUTPUT_KEPT_BYTES};
+use crate::limits::{LANE_RETRY_US, LOCAL_MESSAGES_MAX, OUTPUT_BUFFERS_KEPT, OUTPUT_KEPT_BYTES};
 use crate::mesh::frame::{self, CommandHead, ReplyFrame};
 use crate::mesh::{Batch, Message};
 use crate::txn::{Job, Part};
@@ -85,6 +85,7 @@ impl Core {
     /// Input: the buffer of an [`Action::send`] is out.
     pub fn sent(&mut self, id: ConnId, mut buffer: Vec<u8>) {
         if let Some(mut conn) = self.conns.take_out(id) {
+            conn.last_active_ms = self.env.now.unix_ms();
             conn.bytes_out += buffer.len() as u64;
             self.observed.counts.net_out += buffer.len() as u64;
             self.observed.counts.writes += 1;
@@ -102,6 +103,15 @@ impl Core {
             buffer.clear();
             self.output_buffers.push(buffer);
         }
+    }
+
+    /// Input: the peer sends nothing more. As in Redis, what it has sent is run and answered first; a pause is not
+    /// waited for.
+    pub fn input_ended(&mut self, id: ConnId) {
+        let Some(mut conn) = self.conns.take_out(id) else { return };
+        conn.close(Closing::AfterInput);
+        self.run_query(&mut conn);
+        self.after_input(conn);
     }
 
     /// Input: the peer is gone, or the socket failed.
@@ -244,12 +254,14 @@ impl Core {
 
     /// Output: what to do for the next connection that needs something.
     pub fn next_action(&mut self) -> Option<Action> {
-        let id = self.listed.pop()?;
-        let Some(mut conn) = self.conns.take_out(id) else { return self.next_action() };
-        conn.listed = false;
-        let action = self.action(&mut conn);
-        self.conns.put_back(conn);
-        Some(action)
+        while let Some(id) = self.listed.pop() {
+            let Some(mut conn) = self.conns.take_out(id) else { continue };
+            conn.listed = false;
+            let action = self.action(&mut conn);
+            self.conns.put_back(conn);
+            return Some(action);
+        }
+        None
     }
 
     fn action(&mut self, conn: &mut Conn) -> Action {
@@ -266,7 +278,7 @@ impl Core {
         }
         let flushed = conn.sending == 0 && conn.out.is_empty();
         action.close = match conn.closing {
-            Closing::No => false,
+            Closing::No | Closing::AfterInput => false,
             Closing::AfterFlush => flushed && conn.order.is_empty(),
             Closing::Now => true,
         };
@@ -292,7 +304,11 @@ impl Core {
 
     /// Output: when [`Core::begin`] has to be called at the latest, in microseconds of the monotonic clock.
     pub fn next_deadline_us(&self) -> u64 {
-        self.timers.next_us()
+        let timers_us = self.timers.next_us();
+        if self.stalled.is_empty() && !self.outbox.is_held_up() {
+            return timers_us;
+        }
+        timers_us.min(self.env.now.mono_us + LANE_RETRY_US)
     }
 
     /// Output: how long the driver is to stand still (DEBUG SLEEP).
@@ -313,7 +329,7 @@ impl Core {
 
     fn show_to_monitors(&mut self, line: &[u8]) {
         for id in self.observed.monitors.here(self.id) {
-            let Some(conn) = self.conns.find(id) else { continue };
+            let Some(conn) = self.conns.find(id).filter(|conn| conn.closing == Closing::No) else { continue };
             conn.reply(|out| out.extend_from_slice(line));
             if !conn.listed {
                 conn.listed = true;

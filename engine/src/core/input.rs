@@ -10,7 +10,7 @@ use super::submit::Flow;
 use crate::command::{self, Args, Command, Run};
 use crate::conn::{Closing, Conn, Hold};
 use crate::ids::ConnId;
-use crate::limits::{GROUP_COMMANDS_MAX, QUERY_KEPT_BYTES};
+use crate::limits::{GROUP_COMMANDS_MAX, OUTPUT_WEIGHED_BYTES, QUERY_KEPT_BYTES};
 
 /// Commands parsed and not yet run.
 #[derive(Debug, Default)]
@@ -42,7 +42,7 @@ impl Core {
         if conn.query.is_empty() && conn.hold == Hold::None {
             let consumed = self.run_input(&mut conn, bytes);
             keep_rest(&mut conn, &bytes[consumed..]);
-        } else {
+        } else if conn.closing < Closing::AfterFlush {
             reserve(&mut conn.query, bytes.len(), conn.query_wanted);
             conn.query.extend_from_slice(bytes);
             self.run_query(&mut conn);
@@ -57,15 +57,18 @@ impl Core {
         self.after_input(conn);
     }
 
-    fn after_input(&mut self, mut conn: Box<Conn>) {
+    pub(super) fn after_input(&mut self, mut conn: Box<Conn>) {
         self.check_query_limit(&mut conn);
+        if conn.closing == Closing::AfterInput && matches!(conn.hold, Hold::None | Hold::Paused) {
+            conn.close(Closing::AfterFlush);
+        }
         self.list(&mut conn);
         self.conns.put_back(conn);
     }
 
     /// Runs what has been kept, and keeps what is left of it.
-    fn run_query(&mut self, conn: &mut Conn) {
-        if conn.hold != Hold::None || conn.closing != Closing::No {
+    pub(super) fn run_query(&mut self, conn: &mut Conn) {
+        if !conn.runs_on() {
             return;
         }
         let mut query = std::mem::take(&mut conn.query);
@@ -83,7 +86,7 @@ impl Core {
     fn run_input(&mut self, conn: &mut Conn, input: &[u8]) -> usize {
         let mut group = std::mem::take(&mut self.group);
         let mut done = 0;
-        while conn.hold == Hold::None && conn.closing == Closing::No {
+        while conn.runs_on() {
             let before = done;
             let last = self.parse_group(conn, input, &mut done, &mut group);
             if group.commands.len() > 1 {
@@ -157,7 +160,10 @@ impl Core {
     fn run_group(&mut self, conn: &mut Conn, input: &[u8], end: usize, group: &Group) -> usize {
         for parsed in &group.commands {
             let flow = self.submit(conn, parsed.command, group.args(parsed, input));
-            let stopped = conn.hold != Hold::None || conn.closing != Closing::No;
+            if conn.output_len() >= OUTPUT_WEIGHED_BYTES {
+                self.weigh(conn);
+            }
+            let stopped = !conn.runs_on();
             match flow {
                 Flow::NotYet => {
                     conn.parser.reset();
@@ -215,7 +221,7 @@ impl Group {
 
 /// Keeps what is left of the input for when the connection may run on, or the rest of a command has come.
 fn keep_rest(conn: &mut Conn, rest: &[u8]) {
-    if conn.closing == Closing::No {
+    if conn.closing < Closing::AfterFlush {
         reserve(&mut conn.query, rest.len(), conn.query_wanted);
         conn.query.extend_from_slice(rest);
     }

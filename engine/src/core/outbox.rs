@@ -12,6 +12,8 @@ const SPARES_MAX: usize = 4;
 #[derive(Debug)]
 struct Peer {
     open: Box<Batch>,
+    /// It found its lane full.
+    held_up: bool,
     #[expect(clippy::vec_box, reason = "a batch moves between lanes as the box it is")]
     spare: Vec<Box<Batch>>,
 }
@@ -25,7 +27,8 @@ pub(super) struct Outbox {
 
 impl Outbox {
     pub(super) fn new(me: ReactorId, reactors: usize) -> Self {
-        let peers = (0..reactors).map(|_| Peer { open: Box::default(), spare: Vec::new() }).collect();
+        let peers =
+            (0..reactors).map(|_| Peer { open: Box::default(), held_up: false, spare: Vec::new() }).collect();
         Self { me, peers, local: VecDeque::new() }
     }
 
@@ -62,6 +65,7 @@ impl Outbox {
     #[inline]
     pub(super) fn take(&mut self, to: ReactorId) -> Option<Box<Batch>> {
         let peer = &mut self.peers[to.index()];
+        peer.held_up = false;
         if peer.open.is_empty() {
             return None;
         }
@@ -71,8 +75,15 @@ impl Outbox {
 
     /// Puts a batch back that found its lane full. Nothing was added meanwhile.
     pub(super) fn put_back(&mut self, to: ReactorId, batch: Box<Batch>) {
-        let empty = std::mem::replace(&mut self.peers[to.index()].open, batch);
+        let peer = &mut self.peers[to.index()];
+        peer.held_up = true;
+        let empty = std::mem::replace(&mut peer.open, batch);
         self.recycle(to, empty);
+    }
+
+    /// Whether a batch has to be offered to its lane again.
+    pub(super) fn is_held_up(&self) -> bool {
+        self.peers.iter().any(|peer| peer.held_up)
     }
 
     /// Keeps an emptied batch that came from a reactor for what goes back to it.

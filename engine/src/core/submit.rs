@@ -221,6 +221,11 @@ impl Core {
     /// The keys are under a transaction's locks: the command waits in line behind it.
     #[cold]
     fn wait_for_locks(&mut self, conn: &mut Conn, row: &'static Command, args: Args<'_>) -> Flow {
+        if conn.order.awaited() >= AWAITED_REPLIES_MAX {
+            conn.hold = Hold::Order;
+            return Flow::NotYet;
+        }
+        self.feed_monitors(conn, row, args);
         let reply_to = self.hold_reply(conn);
         let job = Job { command: row.id, db: conn.db, session: conn.session, args: args.into() };
         self.schedule_alone(Part::Alone { job, reply_to });

@@ -1,5 +1,7 @@
 //! Both sides of transactions over shards, as a core plays them. The protocol is drawn in [`crate::txn`].
 
+use std::collections::VecDeque;
+
 use bobbin_proto::decode::{Value, decode};
 use bobbin_proto::{Reply, Version};
 
@@ -55,7 +57,7 @@ impl Core {
 
     fn request(&mut self, id: TxId, from: ReactorId, part: Part) {
         match self.schedule.request(id, from, part) {
-            Ok(Verdict::Granted) => self.holds_locks(id),
+            Ok(Verdict::Granted) => self.hold_locks(vec![id]),
             Ok(_) => {}
             Err(_) => self.post_tx(from, TxMessage::Refused { id }),
         }
@@ -66,18 +68,28 @@ impl Core {
         loop {
             let id = self.env.shared.next_tx();
             match self.schedule.request(id, self.id, part) {
-                Ok(Verdict::Granted) => return self.holds_locks(id),
+                Ok(Verdict::Granted) => return self.hold_locks(vec![id]),
                 Ok(_) => return,
                 Err(refused) => part = refused,
             }
         }
     }
 
-    /// A part has all its locks: what stands alone runs, the others tell their coordinator.
-    fn holds_locks(&mut self, id: TxId) {
-        let Some((from, part)) = self.schedule.part(id) else { return };
+    /// Parts have all their locks. What stands alone runs and lets others go on: in a loop, because thousands may
+    /// stand in line behind one key.
+    fn hold_locks(&mut self, ready: Vec<TxId>) {
+        let mut ready = VecDeque::from(ready);
+        while let Some(id) = ready.pop_front() {
+            ready.extend(self.holds_locks(id));
+        }
+    }
+
+    /// A part has all its locks: what stands alone runs, the others tell their coordinator. Returns who has all of
+    /// theirs because of it.
+    fn holds_locks(&mut self, id: TxId) -> Vec<TxId> {
+        let Some((from, part)) = self.schedule.part(id) else { return Vec::new() };
         match part {
-            Part::Alone { .. } | Part::Visit { .. } => self.run_alone(id),
+            Part::Alone { .. } | Part::Visit { .. } => return self.run_alone(id),
             Part::Share(_) | Part::Atomic(_) => {
                 self.post_tx(from, TxMessage::Granted { id, shard: self.id, lent: Vec::new() });
             }
@@ -89,9 +101,10 @@ impl Core {
                 self.post_tx(from, TxMessage::Granted { id, shard: self.id, lent: entries });
             }
         }
+        Vec::new()
     }
 
-    fn run_alone(&mut self, id: TxId) {
+    fn run_alone(&mut self, id: TxId) -> Vec<TxId> {
         let (part, next) = self.schedule.release(id);
         match part {
             Some(Part::Alone { job, reply_to }) => {
@@ -102,7 +115,7 @@ impl Core {
             Some(Part::Visit { errand, ticket, from }) => self.visit(from, ticket, &errand),
             _ => {}
         }
-        next.into_iter().for_each(|id| self.holds_locks(id));
+        next
     }
 
     fn run_part(&mut self, id: TxId) {
@@ -120,7 +133,7 @@ impl Core {
             _ => return,
         };
         self.post_tx(from, TxMessage::Done { id, shard: self.id, outcome });
-        next.into_iter().for_each(|id| self.holds_locks(id));
+        self.hold_locks(next);
     }
 
     fn take_back(&mut self, id: TxId, lent: Vec<Lent>) {
@@ -140,7 +153,7 @@ impl Core {
 
     fn release(&mut self, id: TxId) {
         let (_, next) = self.schedule.release(id);
-        next.into_iter().for_each(|id| self.holds_locks(id));
+        self.hold_locks(next);
     }
 
     /// Runs a command that is not in a connection's input any more. Returns its reply, how long it ran, and whether

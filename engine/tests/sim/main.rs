@@ -145,6 +145,38 @@ fn a_client_that_goes_away_holds_nobody_up() {
     });
 }
 
+/// A client that closes its half of the connection at any moment gets the reply of everything that it sent whole, and
+/// then the connection ends.
+#[test]
+fn whoever_closes_its_half_is_answered_to_the_end() {
+    for_seeds(|seed| {
+        let mut world = World::new(seed, 3, 3);
+        let mut ends: Vec<Vec<usize>> = vec![Vec::new(); 3];
+        for (client, ends) in ends.iter_mut().enumerate() {
+            for round in 0..12 {
+                let value = round.to_string();
+                let mset = ["MSET", "a", &value, "b", &value, "c", &value, "d", &value];
+                for request in [&mset[..], &["GET", "a"], &["GET", "b"], &["MGET", "d", "c", "b", "a"]] {
+                    world.clients[client].request(request);
+                    ends.push(world.clients[client].unsent_len());
+                }
+            }
+        }
+        for _ in 0..world.rng.usize(..80) {
+            world.step();
+        }
+        world.close_half(0);
+        world.run();
+        for (client, ends) in ends.iter().enumerate() {
+            let whole = ends.iter().filter(|&&end| end <= world.clients[client].sent).count();
+            let replies = std::iter::from_fn(|| world.clients[client].reply()).count();
+            assert_eq!(replies, whole, "client {client}");
+            assert_eq!(world.clients[client].is_served(), client > 0);
+        }
+        assert!(world.is_at_rest());
+    });
+}
+
 /// A reply orders what follows it: who has read a new value under one key does not read an older one under another
 /// that was written with it, by commands of one shard each.
 #[test]

@@ -2,7 +2,8 @@
 //!
 //! Every step the scheduler picks one thing that may happen next: a batch arrives, a client sends some bytes of its
 //! next requests, a client goes away, time passes. Lanes keep their order, as the real ones do; between lanes
-//! anything may overtake anything. Equal seeds give equal runs.
+//! anything may overtake anything. A lane has room for few batches; a core that has one left over, or a deadline, is
+//! looked at when its time has come, and not before. Equal seeds give equal runs.
 
 use std::collections::VecDeque;
 use std::sync::Arc;
@@ -15,6 +16,11 @@ use bobbin_engine::mesh::Batch;
 use bobbin_proto::Value;
 use bobbin_proto::decode::decode;
 
+/// Batches that a lane has room for.
+const LANE_BATCHES_MAX: usize = 2;
+/// How far ahead a deadline may be for the scheduler to wait for it when nothing else is left to do.
+const SOON_US: u64 = 1000;
+
 /// A client and what it has sent and got.
 #[derive(Debug, Default)]
 pub(crate) struct Client {
@@ -24,14 +30,25 @@ pub(crate) struct Client {
     unsent: VecDeque<u8>,
     received: Vec<u8>,
     pub(crate) gone: bool,
+    /// Bytes of requests it has sent.
+    pub(crate) sent: usize,
 }
 
 impl Client {
+    /// The server serves it.
+    pub(crate) fn is_served(&self) -> bool {
+        self.home.is_some()
+    }
+
     /// Adds a request behind those it has yet to send.
     pub(crate) fn request(&mut self, args: &[&str]) {
         let mut bytes = Vec::new();
         bobbin_proto::encode_command(&mut bytes, args.iter().copied());
         self.unsent.extend(bytes);
+    }
+
+    pub(crate) fn unsent_len(&self) -> usize {
+        self.unsent.len()
     }
 
     /// The next reply, if it has come.
@@ -94,10 +111,10 @@ impl World {
         let senders: Vec<usize> = (0..self.clients.len())
             .filter(|&client| self.clients[client].home.is_some() && !self.clients[client].unsent.is_empty())
             .collect();
-        let busy: Vec<usize> = (0..self.cores.len()).filter(|&core| self.cores[core].has_work()).collect();
+        let busy: Vec<usize> = (0..self.cores.len()).filter(|&core| self.is_due(core)).collect();
         let choices = arrivals.len() + senders.len() + busy.len();
         if choices == 0 {
-            return false;
+            return self.wait();
         }
         let choice = self.rng.usize(..choices);
         if let Some(&(from, to)) = arrivals.get(choice) {
@@ -110,6 +127,20 @@ impl World {
         true
     }
 
+    fn is_due(&self, core: usize) -> bool {
+        self.cores[core].has_work() || self.cores[core].next_deadline_us() <= self.now_us
+    }
+
+    /// Nothing can happen but by a deadline. Returns false if none is near.
+    fn wait(&mut self) -> bool {
+        let next_us = self.cores.iter().map(Core::next_deadline_us).min().unwrap_or(u64::MAX);
+        let is_near = next_us <= self.now_us + SOON_US;
+        if is_near {
+            self.now_us = self.now_us.max(next_us);
+        }
+        is_near
+    }
+
     /// Lets things happen until nothing can.
     pub(crate) fn run(&mut self) {
         while self.step() {}
@@ -120,6 +151,13 @@ impl World {
         let Some((core, conn)) = self.clients[client].home.take() else { return };
         self.clients[client].gone = true;
         self.input(core, |core| core.hung_up(conn));
+    }
+
+    /// A client closes its half behind what it has sent: what it has not sent is never sent.
+    pub(crate) fn close_half(&mut self, client: usize) {
+        let Some((core, conn)) = self.clients[client].home else { return };
+        self.clients[client].unsent.clear();
+        self.input(core, |core| core.input_ended(conn));
     }
 
     /// Nothing is under way anywhere: no lock, no transaction, no reply awaited.
@@ -137,6 +175,7 @@ impl World {
         let unsent = &mut self.clients[client].unsent;
         let len = if self.rng.bool() { unsent.len() } else { self.rng.usize(1..=unsent.len()) };
         let bytes: Vec<u8> = unsent.drain(..len).collect();
+        self.clients[client].sent += len;
         self.input(core, |core| core.receive(conn, &bytes));
     }
 
@@ -147,8 +186,12 @@ impl World {
         input(core);
         core.settle();
         for to in 0..self.lanes.len() {
-            if let Some(batch) = core.take_batch(ReactorId::from_index(to)) {
-                self.lanes[index][to].push_back(batch);
+            let Some(batch) = core.take_batch(ReactorId::from_index(to)) else { continue };
+            let lane = &mut self.lanes[index][to];
+            if lane.len() < LANE_BATCHES_MAX {
+                lane.push_back(batch);
+            } else {
+                core.return_batch(ReactorId::from_index(to), batch);
             }
         }
         while let Some(action) = core.next_action() {
@@ -164,6 +207,9 @@ impl World {
             }
             if action.close {
                 core.closed(action.conn);
+                if let Some(client) = self.clients.iter_mut().find(|c| c.home == Some((index, action.conn))) {
+                    client.home = None;
+                }
             }
         }
     }

@@ -134,6 +134,29 @@ fn a_client_that_closes_its_half_still_lets_go_of_its_connection() {
     until_clients(&mut other, 1);
 }
 
+/// `printf … | nc -N`: all that came before the end is run and answered, whichever shards it takes.
+#[test]
+fn what_a_client_sent_before_it_closed_its_half_is_answered() {
+    let (bobbin, redis) = (bobbin(), oracle());
+    let mset = command(&[b"MSET", b"a", b"1", b"b", b"2", b"c", b"3", b"d", b"4"]);
+    let get = |key: &[u8]| command(&[b"GET", key]);
+    let mget = command(&[b"MGET", b"d", b"c", b"b", b"a"]);
+    let singles = [get(b"a"), get(b"b"), get(b"c"), get(b"d")].concat();
+    let cases =
+        [command(&[b"PING"]), singles.repeat(100), [mset, singles, mget, b"PING\r\nPIN".to_vec()].concat()];
+    for case in cases.iter().cycle().take(30) {
+        let replies = |server: &Server| {
+            let mut stream = connect(server);
+            stream.write_all(case).expect("it is sent");
+            stream.shutdown(std::net::Shutdown::Write).expect("it is shut");
+            let mut replies = Vec::new();
+            stream.read_to_end(&mut replies).expect("the connection ends");
+            replies.escape_ascii().to_string()
+        };
+        assert_eq!(replies(&bobbin), replies(&redis));
+    }
+}
+
 #[test]
 fn ten_thousand_connections_are_served_at_once() {
     const CONNECTIONS: usize = 9_900;

@@ -14,6 +14,15 @@ fn limited(policy: MaxmemoryPolicy) -> impl FnOnce(&mut Config) {
     }
 }
 
+#[test]
+fn a_policy_that_is_changed_is_followed() {
+    let mut cores = Cores::new(2, limited(MaxmemoryPolicy::Noeviction));
+    let client = cores.connect();
+    assert_eq!(cores.call(client, "CONFIG SET maxmemory-policy allkeys-random"), "+OK\r\n");
+    assert!(fill(&mut cores, client, 0, 15_000, 100).is_empty());
+    assert!(evicted(&cores) > 0);
+}
+
 fn held(cores: &Cores) -> u64 {
     cores.all.iter().map(|core| core.shard.keyspace.memory() as u64).sum()
 }

@@ -4,6 +4,8 @@ mod clients;
 mod expiry;
 mod lending;
 mod memory;
+mod output;
+mod waiting;
 
 use std::collections::VecDeque;
 use std::sync::Arc;
@@ -12,7 +14,7 @@ use bobbin_proto::encode_command;
 
 use super::{About, Core, Now, Shared, Stopwatch};
 use crate::config::Config;
-use crate::conn::{Accepted, Endpoints};
+use crate::conn::{Accepted, Conn, Endpoints};
 use crate::ids::{ConnId, ReactorId};
 use crate::mesh::Batch;
 
@@ -22,6 +24,8 @@ const START_MS: u64 = 1_800_000_000_000;
 pub(super) struct Cores {
     pub(super) all: Vec<Core>,
     pub(super) now_ms: u64,
+    /// How far the wall clock was set back.
+    pub(super) set_back_ms: u64,
     pub(super) memory_used: u64,
     /// Batches under way: from, to, batch.
     lanes: VecDeque<(ReactorId, ReactorId, Box<Batch>)>,
@@ -57,7 +61,14 @@ impl Cores {
                 Core::new(ReactorId::from_index(index), Arc::clone(&shared), Arc::clone(&config), stopwatch)
             })
             .collect();
-        Self { all, now_ms: START_MS, memory_used: 0, lanes: VecDeque::new(), clients: Vec::new() }
+        Self {
+            all,
+            now_ms: START_MS,
+            set_back_ms: 0,
+            memory_used: 0,
+            lanes: VecDeque::new(),
+            clients: Vec::new(),
+        }
     }
 
     /// A client of one reactor; its number.
@@ -79,10 +90,56 @@ impl Cores {
         let mut bytes = Vec::new();
         let args: Vec<&str> = command.split(' ').collect();
         encode_command(&mut bytes, args);
+        self.send_bytes(client, &bytes);
+    }
+
+    /// Sends one command many times over, all at once.
+    pub(super) fn send_repeated(&mut self, client: usize, command: &str, times: usize) {
+        let mut bytes = Vec::new();
+        encode_command(&mut bytes, command.split(' ').collect::<Vec<_>>());
+        self.send_bytes(client, &bytes.repeat(times));
+    }
+
+    pub(super) fn send_bytes(&mut self, client: usize, bytes: &[u8]) {
+        let index = self.clients[client].reactor.index();
+        self.arrive(client, bytes);
+        self.end(index);
+    }
+
+    /// Bytes of a client arrive, in an iteration that is not over.
+    pub(super) fn arrive(&mut self, client: usize, bytes: &[u8]) {
         let (reactor, conn) = (self.clients[client].reactor, self.clients[client].conn);
         self.begin(reactor.index());
-        self.all[reactor.index()].receive(conn, &bytes);
-        self.end(reactor.index());
+        self.all[reactor.index()].receive(conn, bytes);
+    }
+
+    /// The core that serves a client.
+    pub(super) fn core_of(&mut self, client: usize) -> &mut Core {
+        &mut self.all[self.clients[client].reactor.index()]
+    }
+
+    /// A client's connection.
+    pub(super) fn conn(&mut self, client: usize) -> &mut Conn {
+        let id = self.clients[client].conn;
+        self.core_of(client).conns.find(id).expect("it is connected")
+    }
+
+    /// Connects clients until one is served by a reactor.
+    pub(super) fn connect_to(&mut self, reactor: usize) -> usize {
+        loop {
+            let client = self.connect();
+            if self.clients[client].reactor.index() == reactor {
+                return client;
+            }
+        }
+    }
+
+    /// A key of a reactor's shard.
+    pub(super) fn key_of(&self, reactor: usize) -> String {
+        let mut names = (0..).map(|number| format!("k{number}"));
+        names
+            .find(|name| self.all[0].owner(name.as_bytes()).index() == reactor)
+            .expect("every shard has keys")
     }
 
     /// Whether the core has closed a client's connection.
@@ -138,7 +195,7 @@ impl Cores {
     }
 
     fn begin(&mut self, index: usize) {
-        let now = Now { unix_us: self.now_ms * 1000, mono_us: self.mono_us() };
+        let now = Now { unix_us: (self.now_ms - self.set_back_ms) * 1000, mono_us: self.mono_us() };
         self.all[index].begin(now, self.memory_used);
     }
 
