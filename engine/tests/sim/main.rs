@@ -145,6 +145,50 @@ fn a_client_that_goes_away_holds_nobody_up() {
     });
 }
 
+/// Keys that move between names on all shards are neither lost nor doubled, whoever looks, even while clients that move
+/// them vanish, and while others walk over whole shards.
+#[test]
+fn keys_that_are_renamed_are_always_all_there() {
+    const KEYS: [&str; 8] = ["a", "b", "c", "d", "e", "f", "g", "h"];
+    const WALKS: [&[&str]; 5] =
+        [&["KEYS", "*"], &["SCAN", "0"], &["RANDOMKEY"], &["DBSIZE"], &["SWAPDB", "1", "2"]];
+    let there = Value::Int(3);
+    let look: Vec<&str> = std::iter::once("EXISTS").chain(KEYS).collect();
+    for_seeds(|seed| {
+        let mut world = World::new(seed, 3, 6);
+        world.clients[0].request(&["MSET", "a", "1", "b", "2", "c", "3"]);
+        world.run();
+        assert!(world.clients[0].reply().is_some());
+        for _ in 0..15 {
+            for mover in 1..4 {
+                let mut keys = KEYS;
+                world.rng.shuffle(&mut keys);
+                world.clients[mover].request(&["RENAMENX", keys[0], keys[1]]);
+            }
+            world.clients[4].request(&look);
+            let walk = WALKS[world.rng.usize(..WALKS.len())];
+            world.clients[5].request(walk);
+        }
+        for mover in [1, 2] {
+            for _ in 0..world.rng.usize(..60) {
+                world.step();
+            }
+            world.disconnect(mover);
+        }
+        world.run();
+        world.clients[0].request(&look);
+        world.run();
+        assert_eq!(world.clients[0].reply(), Some(there.clone()));
+        for _ in 0..15 {
+            assert_eq!(world.clients[4].reply(), Some(there.clone()));
+        }
+        for client in [3, 5] {
+            assert_eq!(std::iter::from_fn(|| world.clients[client].reply()).count(), 15, "client {client}");
+        }
+        assert!(world.is_at_rest());
+    });
+}
+
 /// A client that closes its half of the connection at any moment gets the reply of everything that it sent whole, and
 /// then the connection ends.
 #[test]
