@@ -5,6 +5,8 @@
 
 use std::collections::VecDeque;
 
+use crate::limits::{AWAITED_REPLIES_MAX, OUTPUT_PAUSE_BYTES};
+
 /// One place in the order.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Place {
@@ -27,6 +29,8 @@ pub struct ReplyOrder {
     kept: usize,
     /// Where a reply under way into `aside` began.
     open: usize,
+    /// Bytes of the largest awaited reply that came lately.
+    largest: usize,
 }
 
 impl ReplyOrder {
@@ -39,6 +43,13 @@ impl ReplyOrder {
     /// Replies that are awaited.
     pub fn awaited(&self) -> usize {
         self.awaited
+    }
+
+    /// Whether one reply more may be awaited: so many at most that all of them, were they as large as those that came
+    /// lately, stay within what is kept for a client.
+    #[inline]
+    pub fn has_room(&self) -> bool {
+        self.awaited < (OUTPUT_PAUSE_BYTES / self.largest.max(1)).clamp(1, AWAITED_REPLIES_MAX)
     }
 
     /// Bytes kept aside.
@@ -83,6 +94,7 @@ impl ReplyOrder {
         let Some(&Place::Awaited { silent }) = self.places.get(index) else { return false };
         let reply = if silent { &[] } else { reply };
         self.awaited -= 1;
+        self.largest = reply.len().max(self.largest - self.largest / 8);
         if index > 0 {
             let start = self.aside.len();
             self.aside.extend_from_slice(reply);
@@ -194,6 +206,28 @@ mod tests {
         }
         assert_eq!(out.len(), 10_000 * 101);
         assert!(order.aside.capacity() < 1 << 20, "{} bytes are held", order.aside.capacity());
+    }
+
+    #[test]
+    fn fewer_replies_are_awaited_where_they_are_large() {
+        let mut order = ReplyOrder::default();
+        let hold = |order: &mut ReplyOrder| {
+            let before = order.awaited();
+            while order.has_room() {
+                order.hold(false);
+            }
+            order.awaited() - before
+        };
+        assert_eq!(hold(&mut order), AWAITED_REPLIES_MAX);
+        let (large, mut out) = (vec![0; OUTPUT_PAUSE_BYTES / 4], Vec::new());
+        assert!(order.fill(0, &large, &mut out));
+        assert_eq!(hold(&mut order), 0, "those under way may be as large");
+        (1..AWAITED_REPLIES_MAX as u32).for_each(|seq| assert!(order.fill(seq, b"+OK\r\n", &mut out)));
+        assert_eq!(hold(&mut order), AWAITED_REPLIES_MAX, "small ones again");
+        let mut order = ReplyOrder::default();
+        let seq = order.hold(false);
+        order.fill(seq, &large, &mut out);
+        assert_eq!(hold(&mut order), 4);
     }
 
     #[test]

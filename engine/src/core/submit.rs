@@ -14,7 +14,6 @@ use crate::command::{self, Args, Command, Merge, Run, Session, ShardFn, flag};
 use crate::conn::{Conn, Hold};
 use crate::error::{CommandError, printable};
 use crate::ids::{ReactorId, ReplyTo};
-use crate::limits::AWAITED_REPLIES_MAX;
 use crate::mesh::frame::{CommandHead, push_command};
 use crate::observe::monitor_line;
 use crate::txn::{Job, Part, Work, shares};
@@ -221,7 +220,7 @@ impl Core {
     /// The keys are under a transaction's locks: the command waits in line behind it.
     #[cold]
     fn wait_for_locks(&mut self, conn: &mut Conn, row: &'static Command, args: Args<'_>) -> Flow {
-        if conn.order.awaited() >= AWAITED_REPLIES_MAX {
+        if !conn.order.has_room() {
             conn.hold = Hold::Order;
             return Flow::NotYet;
         }
@@ -234,7 +233,7 @@ impl Core {
 
     #[inline]
     fn send_to(&mut self, owner: ReactorId, conn: &mut Conn, row: &'static Command, args: Args<'_>) -> Flow {
-        if conn.order.awaited() >= AWAITED_REPLIES_MAX {
+        if !conn.order.has_room() {
             conn.hold = Hold::Order;
             return Flow::NotYet;
         }
