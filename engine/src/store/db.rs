@@ -13,6 +13,7 @@ use super::entry_mut::EntryMut;
 use super::expire::ExpirePass;
 use super::graveyard::Graveyard;
 use super::hash::KeyHasher;
+use super::object::Object;
 use super::segment::Segment;
 use super::table::Table;
 
@@ -301,6 +302,11 @@ impl Db {
     /// Lets an entry be freed by [`Db::free_step`] if it is large, at once if not.
     pub fn bury(&mut self, entry: Entry) {
         self.graveyard.bury(entry);
+    }
+
+    /// The same of a value that no key has.
+    pub fn bury_object(&mut self, object: Object) {
+        self.graveyard.bury_object(object);
     }
 
     /// Frees up to about `budget` allocations of what was cleared, replaced or buried; true if more is left.

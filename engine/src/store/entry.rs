@@ -283,7 +283,7 @@ impl Entry {
         }
         match self.0.object_mut() {
             Some(Object::String(bytes)) => extend_zeroed(bytes, len),
-            None => return false,
+            _ => return false,
         }
         true
     }
@@ -294,6 +294,7 @@ impl Entry {
             Kind::INT => None,
             Kind::OBJECT => match self.0.object_mut()? {
                 Object::String(bytes) => Some(bytes),
+                Object::Zset(_) => None,
             },
             _ => Some(self.0.inline_mut()),
         }

@@ -34,20 +34,25 @@ impl Graveyard {
 
     /// Frees about `budget` allocations. True if more is left.
     pub(crate) fn step(&mut self, budget: usize) -> bool {
-        for _ in 0..budget {
-            if !self.free_one() {
+        let mut left = budget;
+        while left > 0 {
+            if let Some(object) = self.objects.last_mut() {
+                left = object.free_step(left);
+                if left > 0 {
+                    self.objects.pop();
+                    left -= 1;
+                }
+            } else if self.free_one() {
+                left -= 1;
+            } else {
                 return false;
             }
         }
         self.objects.len() + self.entries.len() + self.tables.len() > 0
     }
 
-    /// Frees one object or block, or finds the next segment to free. False if nothing is left.
+    /// Frees one block, or finds the next segment to free. False if nothing is left.
     fn free_one(&mut self) -> bool {
-        if let Some(object) = self.objects.pop() {
-            drop(object);
-            return true;
-        }
         if let Some(mut entry) = self.entries.next() {
             self.objects.extend(entry.take_object().map(|object| *object));
             return true;

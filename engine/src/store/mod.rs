@@ -8,6 +8,7 @@
 //! | `table`, `slab`, `segment` | extendible hashing: directory, places, bounded swiss tables |
 //! | `entry`, `block` | key and value in one block; its layout |
 //! | `object` | types of value, and values with a heap of their own |
+//! | `zset` | sorted sets |
 //! | `scan`, `sample` | cursors, entries at random |
 //! | `expire`, `evict` | the active pass, the eviction policies and access clocks |
 //! | `encoding` | what values are kept in, bytes and structures |
@@ -37,6 +38,7 @@ mod segment;
 mod size_class;
 mod slab;
 mod table;
+mod zset;
 
 pub use block::ACCESS_MAX;
 pub(crate) use db::is_due;
@@ -50,6 +52,7 @@ pub use keyspace::Keyspace;
 pub use object::{Object, Type};
 pub use sample::Pool;
 pub use scan::CURSOR_END;
+pub use zset::{Zset, ZsetLimits};
 
 #[cfg(test)]
 mod tests;

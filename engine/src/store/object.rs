@@ -4,6 +4,7 @@
 //! and how many bytes it holds. Each variant knows its size without walking itself.
 
 use super::size_class::size_class;
+use super::zset::Zset;
 
 /// The type of a value, as TYPE names it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -44,12 +45,14 @@ impl Type {
 pub enum Object {
     /// A string longer than a block holds.
     String(Vec<u8>),
+    Zset(Zset),
 }
 
 impl Object {
     pub fn type_of(&self) -> Type {
         match self {
             Self::String(_) => Type::String,
+            Self::Zset(_) => Type::Zset,
         }
     }
 
@@ -57,6 +60,7 @@ impl Object {
     pub fn encoding(&self) -> &'static str {
         match self {
             Self::String(_) => "raw",
+            Self::Zset(zset) => zset.encoding(),
         }
     }
 
@@ -65,6 +69,7 @@ impl Object {
         size_class(size_of::<Self>())
             + match self {
                 Self::String(bytes) => size_class(bytes.capacity()),
+                Self::Zset(zset) => zset.memory(),
             }
     }
 
@@ -72,6 +77,16 @@ impl Object {
     pub fn as_bytes(&self) -> Option<&[u8]> {
         match self {
             Self::String(bytes) => Some(bytes),
+            Self::Zset(_) => None,
+        }
+    }
+
+    /// Frees about `budget` allocations, for good: the object is of no use after that. Returns what is left of the
+    /// budget: nothing, unless all is freed but what goes with the object itself.
+    pub(crate) fn free_step(&mut self, budget: usize) -> usize {
+        match self {
+            Self::String(_) => budget,
+            Self::Zset(zset) => zset.free_step(budget),
         }
     }
 

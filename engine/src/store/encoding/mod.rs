@@ -1,5 +1,11 @@
 //! What values are kept in: bytes that users can read, flat collections, structures. They know nothing of keys,
 //! types and thresholds.
 
+pub(crate) mod arena;
 pub mod hyperloglog;
+pub(crate) mod id_index;
 pub mod listpack;
+pub(crate) mod score_tree;
+pub(crate) mod short_bytes;
+pub(crate) mod zset_packed;
+pub(crate) mod zset_table;
