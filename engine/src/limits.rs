@@ -48,5 +48,9 @@ pub const OUTPUT_KEPT_BYTES: usize = 64 << 10;
 /// Output buffers kept for reuse by one reactor.
 pub const OUTPUT_BUFFERS_KEPT: usize = 256;
 
+/// Members that one command answers with repetitions (a negative count of ZRANDMEMBER): a few bytes of a request must
+/// not keep a shard busy for long.
+pub const RANDOM_MEMBERS_MAX: usize = 1 << 22;
+
 const _: () = assert!(GROUP_COMMANDS_MAX <= AWAITED_REPLIES_MAX);
 const _: () = assert!(QUERY_KEPT_BYTES <= QUERY_PAUSE_BYTES);

@@ -17,6 +17,7 @@ pub struct Event {
 pub enum EventClass {
     Generic,
     String,
+    Zset,
     Expired,
     Evicted,
 }
@@ -28,6 +29,10 @@ impl Event {
 
     pub const fn string(name: &'static str) -> Self {
         Self { class: EventClass::String, name }
+    }
+
+    pub const fn zset(name: &'static str) -> Self {
+        Self { class: EventClass::Zset, name }
     }
 
     pub const EXPIRED: Self = Self { class: EventClass::Expired, name: "expired" };

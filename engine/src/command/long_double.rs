@@ -82,6 +82,14 @@ impl LongDouble {
         (!sum.is_infinite()).then_some(sum)
     }
 
+    /// The double next to it, from zero to infinity.
+    pub(super) fn to_f64(self) -> f64 {
+        // In two steps: a power of two that is itself out of range would lose a number that is not.
+        let half = self.power / 2;
+        let magnitude = self.significand as f64 * 2f64.powi(half) * 2f64.powi(self.power - half);
+        if self.negative { -magnitude } else { magnitude }
+    }
+
     fn signed(self, magnitude: i128) -> i128 {
         if self.negative { -magnitude } else { magnitude }
     }

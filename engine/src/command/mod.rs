@@ -35,6 +35,7 @@ pub mod slowlog;
 pub mod spec;
 pub mod string;
 mod table;
+pub mod zset;
 
 pub use args::{Args, OwnedArgs};
 pub use context::{Cx, Event};

@@ -154,6 +154,7 @@ pub enum Group {
     Generic,
     Hyperloglog,
     Server,
+    SortedSet,
     String,
 }
 
@@ -165,6 +166,7 @@ impl Group {
             Self::Generic => "generic",
             Self::Hyperloglog => "hyperloglog",
             Self::Server => "server",
+            Self::SortedSet => "sorted-set",
             Self::String => "string",
         }
     }
@@ -176,6 +178,7 @@ impl Group {
             Self::Generic => acl::KEYSPACE,
             Self::Hyperloglog => acl::HYPERLOGLOG,
             Self::Server => 0,
+            Self::SortedSet => acl::SORTEDSET,
             Self::String => acl::STRING,
         }
     }

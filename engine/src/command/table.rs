@@ -27,6 +27,12 @@ const FAMILIES: &[&[Command]] = &[
     super::server::ROWS,
     super::slowlog::ROWS,
     super::string::ROWS,
+    super::zset::add::ROWS,
+    super::zset::combine::ROWS,
+    super::zset::range::ROWS,
+    super::zset::read::ROWS,
+    super::zset::remove::ROWS,
+    super::zset::walk::ROWS,
 ];
 
 const ROWS: usize = count();

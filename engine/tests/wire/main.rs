@@ -24,3 +24,4 @@ mod scan;
 mod server;
 mod slowlog;
 mod string;
+mod zset;

@@ -72,10 +72,26 @@ impl Shape {
 
 /// Values whose names tell that they are not just strings.
 const TYPES: &[(Shape, &[&str])] = &[
-    (Shape::Key, &["key", "newkey", "key1", "key2", "source", "destination", "destkey", "sourcekey"]),
+    (
+        Shape::Key,
+        &["key", "newkey", "key1", "key2", "source", "destination", "destkey", "sourcekey", "dst", "src"],
+    ),
     (Shape::Pattern, &["pattern"]),
     (Shape::UnixTime, &["unix-time-seconds", "unix-time-milliseconds"]),
-    (Shape::Double, &["float-increment", "longitude", "latitude", "radius", "width", "height", "score"]),
+    (
+        Shape::Double,
+        &[
+            "float-increment",
+            "longitude",
+            "latitude",
+            "radius",
+            "width",
+            "height",
+            "score",
+            "min-score",
+            "max-score",
+        ],
+    ),
     (
         Shape::Integer,
         &[
@@ -95,6 +111,7 @@ const TYPES: &[(Shape, &[&str])] = &[
             "integer",
             "len",
             "length",
+            "limit",
             "maxage",
             "milliseconds",
             "min-match-len",
@@ -109,6 +126,7 @@ const TYPES: &[(Shape, &[&str])] = &[
             "stop",
             "timeout",
             "version",
+            "weight",
         ],
     ),
 ];
