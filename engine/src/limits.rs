@@ -10,6 +10,9 @@ pub const GROUP_COMMANDS_MAX: usize = 32;
 /// Replies one connection may await from other shards before its input is left alone.
 pub const AWAITED_REPLIES_MAX: usize = 4096;
 
+/// Bytes of an awaited reply while a connection has had none: a first burst of large ones stays bounded.
+pub const REPLY_BYTES_ASSUMED: usize = 256 << 10;
+
 /// Bytes one open batch may hold before connections that want to add to it wait for it to leave. One command more
 /// than that fits always, so a large one is never stuck.
 pub const BATCH_BYTES_MAX: usize = 4 << 20;

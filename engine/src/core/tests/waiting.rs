@@ -3,7 +3,10 @@
 
 use super::{Core, Cores};
 use crate::ids::ReactorId;
-use crate::limits::{AWAITED_REPLIES_MAX, BATCH_BYTES_MAX};
+use crate::limits::{BATCH_BYTES_MAX, OUTPUT_PAUSE_BYTES, REPLY_BYTES_ASSUMED};
+
+/// Replies that a connection may await before it has had one.
+const AWAITED_FIRST: usize = OUTPUT_PAUSE_BYTES / REPLY_BYTES_ASSUMED;
 
 const SOON_US: u64 = 1000;
 
@@ -29,14 +32,14 @@ fn with_a_lock_held(others: usize, first: impl FnOnce(&mut Cores, &[usize])) -> 
 #[test]
 fn tens_of_thousands_may_wait_behind_one_key() {
     for (command, reply) in [("GET", "$1\r\nx\r\n"), ("PERSIST", ":0\r\n")] {
-        let Held { mut cores, key, writer, others } = with_a_lock_held(10, |_, _| ());
+        let Held { mut cores, key, writer, others } = with_a_lock_held(160, |_, _| ());
         for &client in &others {
-            cores.send_repeated(client, &format!("{command} {key}"), AWAITED_REPLIES_MAX);
+            cores.send_repeated(client, &format!("{command} {key}"), AWAITED_FIRST);
         }
         cores.run();
         assert_eq!(cores.received(writer), "+OK\r\n");
         for client in others {
-            assert!(cores.received(client) == reply.repeat(AWAITED_REPLIES_MAX));
+            assert!(cores.received(client) == reply.repeat(AWAITED_FIRST));
         }
         assert!(cores.all.iter().all(Core::is_at_rest));
     }
@@ -45,10 +48,10 @@ fn tens_of_thousands_may_wait_behind_one_key() {
 #[test]
 fn what_one_client_has_waiting_for_locks_is_bounded() {
     let Held { mut cores, key, others, .. } = with_a_lock_held(1, |_, _| ());
-    cores.send_repeated(others[0], &format!("GET {key}"), 3 * AWAITED_REPLIES_MAX);
-    assert_eq!(cores.conn(others[0]).order.awaited(), AWAITED_REPLIES_MAX);
+    cores.send_repeated(others[0], &format!("GET {key}"), 3 * AWAITED_FIRST);
+    assert_eq!(cores.conn(others[0]).order.awaited(), AWAITED_FIRST);
     cores.run();
-    assert!(cores.received(others[0]) == "$1\r\nx\r\n".repeat(3 * AWAITED_REPLIES_MAX));
+    assert!(cores.received(others[0]) == "$1\r\nx\r\n".repeat(3 * AWAITED_FIRST));
 }
 
 #[test]
