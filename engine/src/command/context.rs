@@ -2,8 +2,9 @@
 
 use super::Command;
 use crate::core::{Env, ShardRest};
+use crate::error::CommandError;
 use crate::mesh::SessionBits;
-use crate::store::{Db, Entry, EntryMut, Expiry, Keyspace, Lookup, is_due};
+use crate::store::{Collection, Db, Entry, EntryMut, Expiry, Keyspace, Lookup, is_due};
 
 /// A change as keyspace notifications name it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -17,6 +18,7 @@ pub struct Event {
 pub enum EventClass {
     Generic,
     String,
+    List,
     Zset,
     Expired,
     Evicted,
@@ -29,6 +31,10 @@ impl Event {
 
     pub const fn string(name: &'static str) -> Self {
         Self { class: EventClass::String, name }
+    }
+
+    pub const fn list(name: &'static str) -> Self {
+        Self { class: EventClass::List, name }
     }
 
     pub const fn zset(name: &'static str) -> Self {
@@ -145,6 +151,43 @@ impl Cx<'_> {
         Some(entry)
     }
 
+    /// Looks a collection up to read it, as [`Self::find`] does.
+    #[inline]
+    pub fn find_as<C: Collection>(&mut self, key: &[u8]) -> Result<Option<&C>, CommandError> {
+        match self.find(key) {
+            Some(entry) => entry.object().and_then(C::of).ok_or(CommandError::WrongType).map(Some),
+            None => Ok(None),
+        }
+    }
+
+    /// Changes a collection if it is there. The caller removes the key if nothing is left in it.
+    #[inline]
+    pub fn change<C: Collection, R>(
+        &mut self,
+        key: &[u8],
+        change: impl FnOnce(&mut C) -> R,
+    ) -> Result<Option<R>, CommandError> {
+        match self.find_mut(key) {
+            Some(mut entry) => apply(&mut entry, change).map(Some),
+            None => Ok(None),
+        }
+    }
+
+    /// Changes a collection, made first if it is not there: it must have something in it afterwards. One look-up.
+    #[inline]
+    pub fn create_or_change<C: Collection, R>(
+        &mut self,
+        key: &[u8],
+        make: impl FnOnce() -> C,
+        change: impl FnOnce(&mut C) -> R,
+    ) -> Result<R, CommandError> {
+        self.expire_if_due(key);
+        let make = || Entry::with_object(key, make().into(), None);
+        let mut entry = self.keyspace.db_mut(self.db).find_or_insert_with(key, make);
+        self.rest.touch(&entry, self.env, self.session);
+        apply(&mut entry, change)
+    }
+
     /// Removes a key whose time is over. Every write begins with this or with [`Self::find_mut`].
     #[inline]
     pub fn expire_if_due(&mut self, key: &[u8]) {
@@ -185,4 +228,13 @@ impl Cx<'_> {
     pub fn changed_unannounced(&mut self, key: &[u8]) {
         self.rest.changed_unannounced(self.db, key);
     }
+}
+
+#[inline]
+fn apply<C: Collection, R>(
+    entry: &mut EntryMut<'_>,
+    change: impl FnOnce(&mut C) -> R,
+) -> Result<R, CommandError> {
+    let mut object = entry.object_mut().ok_or(CommandError::WrongType)?;
+    C::of_mut(&mut object).map(change).ok_or(CommandError::WrongType)
 }

@@ -22,6 +22,8 @@ pub mod key;
 pub mod keyspace;
 pub mod latency;
 pub mod lcs;
+pub mod list;
+pub mod list_move;
 pub mod lolwut;
 mod long_double;
 pub mod memory;

@@ -20,6 +20,8 @@ const FAMILIES: &[&[Command]] = &[
     super::keyspace::ROWS,
     super::latency::ROWS,
     super::lcs::ROWS,
+    super::list::ROWS,
+    super::list_move::ROWS,
     super::lolwut::ROWS,
     super::memory::ROWS,
     super::monitor::ROWS,

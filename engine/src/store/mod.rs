@@ -8,6 +8,7 @@
 //! | `table`, `slab`, `segment` | extendible hashing: directory, places, bounded swiss tables |
 //! | `entry`, `block` | key and value in one block; its layout |
 //! | `object` | types of value, and values with a heap of their own |
+//! | `list` | the type of that name, over encodings |
 //! | `zset` | sorted sets |
 //! | `scan`, `sample` | cursors, entries at random |
 //! | `expire`, `evict` | the active pass, the eviction policies and access clocks |
@@ -31,6 +32,7 @@ mod graveyard;
 mod hash;
 mod integer;
 mod keyspace;
+mod list;
 mod object;
 mod sample;
 mod scan;
@@ -49,7 +51,8 @@ pub use evict::{EvictConfig, Evictor, Policy};
 pub use glob::{Case, glob_matches};
 pub use integer::parse_canonical;
 pub use keyspace::Keyspace;
-pub use object::{Object, Type};
+pub use list::List;
+pub use object::{Collection, Object, Type};
 pub use sample::Pool;
 pub use scan::CURSOR_END;
 pub use zset::{Zset, ZsetLimits};

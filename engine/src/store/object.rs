@@ -3,6 +3,7 @@
 //! Owns: [`Type`], and [`Object`], the heap side of a value, with what it answers to TYPE and OBJECT ENCODING
 //! and how many bytes it holds. Each variant knows its size without walking itself.
 
+use super::list::List;
 use super::size_class::size_class;
 use super::zset::Zset;
 
@@ -45,6 +46,7 @@ impl Type {
 pub enum Object {
     /// A string longer than a block holds.
     String(Vec<u8>),
+    List(List),
     Zset(Zset),
 }
 
@@ -52,6 +54,7 @@ impl Object {
     pub fn type_of(&self) -> Type {
         match self {
             Self::String(_) => Type::String,
+            Self::List(_) => Type::List,
             Self::Zset(_) => Type::Zset,
         }
     }
@@ -60,6 +63,7 @@ impl Object {
     pub fn encoding(&self) -> &'static str {
         match self {
             Self::String(_) => "raw",
+            Self::List(list) => list.encoding(),
             Self::Zset(zset) => zset.encoding(),
         }
     }
@@ -69,6 +73,7 @@ impl Object {
         size_class(size_of::<Self>())
             + match self {
                 Self::String(bytes) => size_class(bytes.capacity()),
+                Self::List(list) => list.memory(),
                 Self::Zset(zset) => zset.memory(),
             }
     }
@@ -77,7 +82,7 @@ impl Object {
     pub fn as_bytes(&self) -> Option<&[u8]> {
         match self {
             Self::String(bytes) => Some(bytes),
-            Self::Zset(_) => None,
+            Self::List(_) | Self::Zset(_) => None,
         }
     }
 
@@ -86,6 +91,7 @@ impl Object {
     pub(crate) fn free_step(&mut self, budget: usize) -> usize {
         match self {
             Self::String(_) => budget,
+            Self::List(list) => list.free_step(budget),
             Self::Zset(zset) => zset.free_step(budget),
         }
     }
@@ -95,5 +101,31 @@ impl Object {
         let mut bytes = Vec::with_capacity(size_class(value.len()));
         bytes.extend_from_slice(value);
         Self::String(bytes)
+    }
+}
+
+/// A type of value that always has an object of its own.
+pub trait Collection: Into<Object> {
+    /// The value, if the object is of this type.
+    fn of(object: &Object) -> Option<&Self>;
+
+    fn of_mut(object: &mut Object) -> Option<&mut Self>;
+}
+
+impl Collection for List {
+    #[inline]
+    fn of(object: &Object) -> Option<&Self> {
+        if let Object::List(list) = object { Some(list) } else { None }
+    }
+
+    #[inline]
+    fn of_mut(object: &mut Object) -> Option<&mut Self> {
+        if let Object::List(list) = object { Some(list) } else { None }
+    }
+}
+
+impl From<List> for Object {
+    fn from(list: List) -> Self {
+        Self::List(list)
     }
 }

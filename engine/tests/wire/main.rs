@@ -17,6 +17,7 @@ mod introspect;
 mod key;
 mod keyspace;
 mod latency;
+mod list;
 mod memory;
 mod monitor;
 mod network;

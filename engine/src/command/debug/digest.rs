@@ -5,14 +5,16 @@
 //!
 //! Source: the replies of redis-server 7.0.15, and `src/debug.c` of Valkey.
 
-use bobbin_proto::Reply;
+use bobbin_proto::{Reply, format_double};
 use sha1::{Digest as _, Sha1};
 
 use super::super::{Args, OwnedArgs, Session};
 use crate::core::Core;
 use crate::errand::{Errand, Need, Targets};
 use crate::error::CommandError;
-use crate::store::{Db, Entry, Type, Value};
+use crate::store::encoding::listpack::Element;
+use crate::store::encoding::quicklist::End;
+use crate::store::{Db, Entry, Object, Type, Value};
 
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 struct Digest([u8; 20]);
@@ -37,11 +39,30 @@ impl Digest {
         match entry.value() {
             Value::Int(number) => self.mix(number.to_string().as_bytes()),
             Value::Bytes(bytes) => self.mix(bytes),
-            Value::Object(object) => self.mix(object.as_bytes().unwrap_or_default()),
+            Value::Object(object) => self.mix_object(object),
         }
         if entry.is_volatile() {
             self.xor(b"!!expire!!");
         }
+    }
+
+    fn mix_object(&mut self, object: &Object) {
+        match object {
+            Object::String(bytes) => self.mix(bytes),
+            Object::List(list) => {
+                let mut digits = itoa::Buffer::new();
+                list.iter(0, End::Front).for_each(|element| self.mix(element.text(&mut digits)));
+            }
+            Object::Zset(zset) => zset.iter().for_each(|(member, score)| self.xor_member(member, score)),
+        }
+    }
+
+    fn xor_member(&mut self, member: Element<'_>, score: f64) {
+        let (mut digest, mut digits) = (Self::default(), Vec::new());
+        format_double(score, &mut digits);
+        digest.mix(&member.to_vec());
+        digest.mix(&digits);
+        self.xor(&digest.0);
     }
 
     fn of_entry(entry: &Entry) -> Self {

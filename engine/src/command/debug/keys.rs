@@ -82,16 +82,40 @@ fn serialized_len(entry: &Entry) -> usize {
         Value::Int(number) if i32::try_from(number).is_ok() => 5,
         Value::Int(number) => with_length(number.to_string().len()),
         Value::Bytes(bytes) => with_length(bytes.len()),
-        Value::Object(object) => with_length(object.as_bytes().unwrap_or_default().len()),
+        Value::Object(object) => object_len(object),
     }
 }
 
-/// A string's bytes behind their number: 6 bits, 14 bits, or a byte and 32 bits.
+fn object_len(object: &Object) -> usize {
+    match object {
+        Object::String(bytes) => with_length(bytes.len()),
+        Object::List(list) => {
+            let (mut pieces, mut bytes) = (0, 0);
+            list.for_each_chunk(|piece| {
+                pieces += 1;
+                // Behind a byte that tells a listpack from a large element.
+                bytes += 1 + with_length(piece.len());
+            });
+            length_len(pieces) + bytes
+        }
+        Object::Zset(zset) => {
+            let members = zset.iter().map(|(member, _)| with_length(member.text_len()) + size_of::<f64>());
+            length_len(zset.len()) + members.sum::<usize>()
+        }
+    }
+}
+
+/// A string's bytes behind their number.
 fn with_length(len: usize) -> usize {
+    length_len(len) + len
+}
+
+/// A number: 6 bits, 14 bits, or a byte and 32 bits.
+fn length_len(len: usize) -> usize {
     match len {
-        0..0x40 => 1 + len,
-        0x40..0x4000 => 2 + len,
-        _ => 5 + len,
+        0..0x40 => 1,
+        0x40..0x4000 => 2,
+        _ => 5,
     }
 }
 

@@ -5,6 +5,7 @@ pub(crate) mod arena;
 pub mod hyperloglog;
 pub(crate) mod id_index;
 pub mod listpack;
+pub mod quicklist;
 pub(crate) mod score_tree;
 pub(crate) mod short_bytes;
 pub(crate) mod zset_packed;

@@ -22,7 +22,7 @@
 //! byte but the first has the top bit set. Where the largest number of 2, 3 or 4 bytes would stand, Redis takes
 //! one byte more.
 
-use super::super::super::integer::parse_canonical;
+use crate::store::integer::parse_canonical;
 
 const STR6: u8 = 0x80;
 const INT13: u8 = 0xC0;
@@ -100,6 +100,29 @@ impl<'a> Element<'a> {
 
     pub fn to_vec(self) -> Vec<u8> {
         self.text(&mut itoa::Buffer::new()).to_vec()
+    }
+}
+
+/// A text that elements are compared with; whether it spells a number is found out once.
+#[derive(Clone, Copy, Debug)]
+pub struct Wanted<'a> {
+    text: &'a [u8],
+    element: Element<'a>,
+}
+
+impl<'a> Wanted<'a> {
+    pub fn new(text: &'a [u8]) -> Self {
+        Self { text, element: Element::from(text) }
+    }
+
+    #[inline]
+    pub fn is(&self, element: Element<'_>) -> bool {
+        match (element, self.element) {
+            (Element::Int(number), Element::Int(wanted)) => number == wanted,
+            // A number may have come in as a text, from outside.
+            (Element::Str(text), _) => text == self.text,
+            (Element::Int(_), Element::Str(_)) => false,
+        }
     }
 }
 

@@ -26,9 +26,9 @@ mod element;
 mod tests;
 
 use self::element::{END, Encoded, backlen_len, decode, decode_backlen};
-use super::super::size_class::size_class;
+use crate::store::size_class::size_class;
 
-pub use self::element::Element;
+pub use self::element::{Element, Wanted};
 
 /// The most that a listpack may take, as in Redis.
 pub const BYTES_MAX: usize = 1 << 30;
@@ -82,6 +82,14 @@ impl Listpack {
         let mut new = Vec::with_capacity(size_class(bytes.max(EMPTY_LEN)));
         new.extend_from_slice(&EMPTY);
         Self { bytes: new }
+    }
+
+    /// One element, in an allocation made for it.
+    pub fn of<'a>(element: impl Into<Element<'a>>) -> Self {
+        let encoded = Encoded::new(element.into());
+        let mut new = Self::with_capacity(EMPTY_LEN + encoded.total_len());
+        new.insert_encoded(ELEMENTS_AT, &encoded);
+        new
     }
 
     /// Checks everything: lengths, every element, the count. Numbers need not be in their shortest form.
@@ -192,15 +200,10 @@ impl Listpack {
 
     /// The first element with this text at or behind `from`, looking at one and passing over `skip` in turn.
     pub fn find(&self, from: Pos, text: &[u8], skip: usize) -> Option<Pos> {
-        let wanted = Element::from(text);
+        let wanted = Wanted::new(text);
         let mut pos = from;
         loop {
-            let found = match (self.get(pos), wanted) {
-                // A number as long-winded bytes may have come in with `from_bytes`.
-                (Element::Str(bytes), Element::Int(_)) => bytes == text,
-                (element, wanted) => element == wanted,
-            };
-            if found {
+            if wanted.is(self.get(pos)) {
                 return Some(pos);
             }
             for _ in 0..=skip {
@@ -217,6 +220,12 @@ impl Listpack {
     #[inline]
     pub fn iter_from(&self, pos: Pos) -> Iter<'_> {
         Iter { rest: &self.bytes[pos.at()..] }
+    }
+
+    /// The elements from `pos` back to the first.
+    #[inline]
+    pub fn iter_back_from(&self, pos: Pos) -> IterBack<'_> {
+        IterBack { pack: self, next: Some(pos) }
     }
 
     /// Where the mark of the end stands.
@@ -293,6 +302,32 @@ impl Listpack {
         removed
     }
 
+    /// Removes elements with this text: passes over the first `skip` of them, then removes up to `count`. Returns how
+    /// many it removed. One pass, whatever the number.
+    pub fn remove_matching(&mut self, text: &[u8], skip: usize, count: usize) -> usize {
+        let wanted = Wanted::new(text);
+        let (mut read, mut write, mut seen, mut removed) = (ELEMENTS_AT, ELEMENTS_AT, 0, 0);
+        while removed < count
+            && let Some(pos) = self.pos_at(read)
+        {
+            let behind = self.behind(pos);
+            let matches = wanted.is(self.get(pos));
+            seen += usize::from(matches);
+            if matches && seen > skip {
+                removed += 1;
+            } else {
+                if write < read {
+                    self.bytes.copy_within(read..behind, write);
+                }
+                write += behind - read;
+            }
+            read = behind;
+        }
+        self.resize_gap(write, read, 0);
+        self.add_count(-(removed as isize));
+        removed
+    }
+
     /// Puts the elements of another behind these.
     pub fn append(&mut self, other: &Self) {
         let (end, more) = (self.end(), &other.bytes[ELEMENTS_AT..other.end()]);
@@ -316,7 +351,11 @@ impl Listpack {
 
     #[inline]
     fn insert_at(&mut self, at: usize, element: Element<'_>) -> Pos {
-        let encoded = Encoded::new(element);
+        self.insert_encoded(at, &Encoded::new(element))
+    }
+
+    #[inline]
+    fn insert_encoded(&mut self, at: usize, encoded: &Encoded<'_>) -> Pos {
         self.resize_gap(at, at, encoded.total_len());
         encoded.write(&mut self.bytes[at..][..encoded.total_len()]);
         self.add_count(1);
@@ -409,6 +448,24 @@ impl<'a> Iterator for Iter<'a> {
         let (element, len) = decode(self.rest)?;
         self.rest = &self.rest[len + backlen_len(len)..];
         Some(element)
+    }
+}
+
+/// The elements from some place back to the first.
+#[derive(Clone, Debug)]
+pub struct IterBack<'a> {
+    pack: &'a Listpack,
+    next: Option<Pos>,
+}
+
+impl<'a> Iterator for IterBack<'a> {
+    type Item = Element<'a>;
+
+    #[inline]
+    fn next(&mut self) -> Option<Element<'a>> {
+        let pos = self.next?;
+        self.next = self.pack.prev(pos);
+        Some(self.pack.get(pos))
     }
 }
 

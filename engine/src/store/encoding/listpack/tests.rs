@@ -101,6 +101,7 @@ enum Op {
     Replace(usize, Vec<u8>),
     Remove(usize),
     RemoveRange(i64, usize),
+    RemoveMatching(usize, usize, usize),
     SplitAndSwap(usize),
 }
 
@@ -126,6 +127,8 @@ fn op() -> impl Strategy<Value = Op> {
         (any::<usize>(), text()).prop_map(|(at, text)| Op::Replace(at, text)),
         any::<usize>().prop_map(Op::Remove),
         (-20i64..20, 0usize..6).prop_map(|(at, count)| Op::RemoveRange(at, count)),
+        (any::<usize>(), 0usize..3, 0usize..4)
+            .prop_map(|(at, skip, count)| Op::RemoveMatching(at, skip, count)),
         any::<usize>().prop_map(Op::SplitAndSwap),
     ]
 }
@@ -175,6 +178,13 @@ fn run(op: Op, pack: &mut Listpack, model: &mut Vec<Vec<u8>>) {
             model.remove(at);
             assert_eq!(behind.map(|pos| pack.get(pos).to_vec()).as_ref(), model.get(at));
         }
+        Op::RemoveMatching(at, skip, count) => {
+            let text = model[at % model.len()].clone();
+            let matching = (0..model.len()).filter(|&index| model[index] == text);
+            let doomed: Vec<_> = matching.skip(skip).take(count).collect();
+            doomed.iter().rev().for_each(|&index| drop(model.remove(index)));
+            assert_eq!(pack.remove_matching(&text, skip, count), doomed.len());
+        }
         Op::SplitAndSwap(at) => {
             let at = at % model.len();
             let mut behind = pack.split_off(pack.seek(at as i64).expect("in range"));
@@ -204,12 +214,8 @@ proptest! {
     #[test]
     fn it_is_walked_both_ways_and_searched(model in prop::collection::vec(text(), 1..30), skip in 0usize..3) {
         let pack = pack_of(&model);
-        let mut backwards = Vec::new();
-        let mut pos = pack.last();
-        while let Some(at) = pos {
-            backwards.push(pack.get(at).to_vec());
-            pos = pack.prev(at);
-        }
+        let last = pack.last().expect("not empty");
+        let mut backwards: Vec<_> = pack.iter_back_from(last).map(Element::to_vec).collect();
         backwards.reverse();
         prop_assert_eq!(&backwards, &model);
         let first = pack.first().expect("not empty");

@@ -1,0 +1,114 @@
+//! Lists: moving an element from one to another, and taking elements from the first of several that has any.
+
+use bobbin_proto::Reply;
+
+use super::list::{chunk_limit, pop_many, popped, push};
+use super::number::integer_within;
+use super::spec::{Command, Group, KeySpec, Run, command, flag, key_flag};
+use super::{Args, Cx};
+use crate::error::CommandError;
+use crate::store::encoding::listpack::Element;
+use crate::store::encoding::quicklist::End;
+use crate::store::{List, Type};
+
+const TAKEN: u16 = key_flag::RW | key_flag::ACCESS | key_flag::DELETE;
+const SOURCE_AND_DESTINATION: &[KeySpec] =
+    &[KeySpec::one(1, TAKEN), KeySpec::one(2, key_flag::RW | key_flag::INSERT)];
+
+pub const ROWS: &[Command] = &[
+    command("lmove", 5, flag::WRITE | flag::DENYOOM, Group::List, Run::Shard(lmove))
+        .keys(SOURCE_AND_DESTINATION)
+        .docs(
+            "6.2.0",
+            "O(1)",
+            "Moves an element from an end of one list to an end of another, or of the same.",
+            "source destination <LEFT|RIGHT> <LEFT|RIGHT>",
+        ),
+    command("rpoplpush", 3, flag::WRITE | flag::DENYOOM, Group::List, Run::Shard(rpoplpush))
+        .keys(SOURCE_AND_DESTINATION)
+        .deprecated("6.2.0", "`LMOVE` with the `RIGHT` and `LEFT` arguments")
+        .docs(
+            "1.2.0",
+            "O(1)",
+            "Moves the last element of a list to the front of another.",
+            "source destination",
+        ),
+    command("lmpop", -4, flag::WRITE | flag::MOVABLEKEYS, Group::List, Run::Shard(lmpop))
+        .keys(&[KeySpec::counted(1, TAKEN)])
+        .docs(
+            "7.0.0",
+            "O(N+M) with N keys and M elements taken",
+            "Takes elements from the first of several lists that has any.",
+            "numkeys key [key ...] <LEFT|RIGHT> [COUNT count]",
+        ),
+];
+
+fn lmove(cx: &mut Cx<'_>, args: Args<'_>, reply: &mut Reply<'_>) -> Result<(), CommandError> {
+    let (from, to) = (end_at(args, 3)?, end_at(args, 4)?);
+    move_element(cx, (args.at(1), from), (args.at(2), to), reply)
+}
+
+fn rpoplpush(cx: &mut Cx<'_>, args: Args<'_>, reply: &mut Reply<'_>) -> Result<(), CommandError> {
+    move_element(cx, (args.at(1), End::Back), (args.at(2), End::Front), reply)
+}
+
+fn end_at(args: Args<'_>, index: usize) -> Result<End, CommandError> {
+    match () {
+        () if args.is(index, "left") => Ok(End::Front),
+        () if args.is(index, "right") => Ok(End::Back),
+        () => Err(CommandError::Syntax),
+    }
+}
+
+/// The push is told before the pop, as Redis does.
+fn move_element(
+    cx: &mut Cx<'_>,
+    (source, from): (&[u8], End),
+    (destination, to): (&[u8], End),
+    reply: &mut Reply<'_>,
+) -> Result<(), CommandError> {
+    let limit = chunk_limit(cx);
+    cx.expire_if_due(destination);
+    let takes_elements = cx.db().find(destination).is_none_or(|entry| entry.type_of() == Type::List);
+    let taken = cx.change(source, |list: &mut List| {
+        if !takes_elements {
+            return Err(CommandError::WrongType);
+        }
+        let element = list.end(from).map(Element::to_vec).unwrap_or_default();
+        list.remove_end(from, limit);
+        Ok((element, list.is_empty()))
+    })?;
+    let Some(taken) = taken else {
+        reply.null();
+        return Ok(());
+    };
+    let (element, emptied) = taken?;
+    push(cx, destination, std::iter::once(&element[..]), to)?;
+    popped(cx, source, from, emptied && source != destination);
+    reply.bulk(&element);
+    Ok(())
+}
+
+const NO_KEYS: CommandError = CommandError::text("ERR numkeys should be greater than 0");
+const NO_COUNT: CommandError = CommandError::text("ERR count should be greater than 0");
+
+fn lmpop(cx: &mut Cx<'_>, args: Args<'_>, reply: &mut Reply<'_>) -> Result<(), CommandError> {
+    let keys = integer_within(args.at(1), 1, &NO_KEYS)?;
+    let end_index = keys.saturating_add(2);
+    let end = end_at(args, end_index)?;
+    let count = match args.len() - end_index - 1 {
+        0 => 1,
+        2 if args.is(end_index + 1, "count") => integer_within(args.last(), 1, &NO_COUNT)?,
+        _ => return Err(CommandError::Syntax),
+    };
+    for key in args.iter_from(2).take(keys) {
+        if cx.change(key, |_: &mut List| ())?.is_some() {
+            reply.array(2);
+            reply.bulk(key);
+            pop_many(cx, key, count, end, reply)?;
+            return Ok(());
+        }
+    }
+    reply.null_array();
+    Ok(())
+}
