@@ -4,7 +4,7 @@ use super::Command;
 use crate::core::{Env, ShardRest};
 use crate::error::CommandError;
 use crate::mesh::SessionBits;
-use crate::store::{Collection, Db, Entry, EntryMut, Expiry, Keyspace, Lookup, is_due};
+use crate::store::{Collection, Db, Entry, EntryMut, Expiry, Keyspace, Lookup, Object, is_due};
 
 /// A change as keyspace notifications name it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -73,23 +73,34 @@ impl Cx<'_> {
     /// is removed once the command has run.
     #[inline]
     pub fn find(&mut self, key: &[u8]) -> Option<&Entry> {
-        let now_ms = self.now_ms();
-        match self.keyspace.db(self.db).find_live(key, now_ms) {
+        self.find_each(std::iter::once(key)).next().flatten()
+    }
+
+    /// Looks several keys up to read them, each as [`Self::find`] does.
+    #[inline]
+    pub fn find_each<'k>(
+        &mut self,
+        keys: impl Iterator<Item = &'k [u8]>,
+    ) -> impl Iterator<Item = Option<&Entry>> {
+        let (now_ms, db) = (self.now_ms(), self.db);
+        let Self { keyspace, rest, env, session, .. } = self;
+        let live = keyspace.db(db);
+        keys.map(move |key| match live.find_live(key, now_ms) {
             Lookup::Live(entry) => {
-                self.rest.stats.hits += 1;
-                self.rest.touch(entry, self.env, self.session);
+                rest.stats.hits += 1;
+                rest.touch(entry, env, *session);
                 Some(entry)
             }
             Lookup::Missing => {
-                self.rest.stats.misses += 1;
+                rest.stats.misses += 1;
                 None
             }
             Lookup::Expired => {
-                self.rest.stats.misses += 1;
-                self.rest.note_expired(self.db, key);
+                rest.stats.misses += 1;
+                rest.note_expired(db, key);
                 None
             }
-        }
+        })
     }
 
     /// Looks a key up to tell something about it: counts a hit or a miss, and does not touch (EXISTS, TYPE, TTL).
@@ -216,6 +227,29 @@ impl Cx<'_> {
             self.rest.count_expired(self.db, key);
         }
         !due
+    }
+
+    /// Makes a key hold a collection, or removes it where there is none, whatever it held before: the result of a
+    /// command that stores one.
+    pub fn replace(&mut self, key: &[u8], by: Option<Object>, event: Event) {
+        self.expire_if_due(key);
+        if let Some(object) = by {
+            let replaced = self.db().insert(Entry::with_object(key, object, None));
+            replaced.into_iter().for_each(|entry| self.db().bury(entry));
+            self.changed(key, event);
+        } else if self.remove(key) {
+            self.changed(key, Event::generic("del"));
+        }
+    }
+
+    /// Notes that elements of a collection were taken out, and removes the key if none are left, or to be left.
+    #[inline]
+    pub fn shrunk(&mut self, key: &[u8], event: Event, emptied: bool) {
+        self.changed(key, event);
+        if emptied {
+            self.remove(key);
+            self.changed(key, Event::generic("del"));
+        }
     }
 
     /// Notes that a key has changed. Every handler that changes one says so, once per key and event.

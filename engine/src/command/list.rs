@@ -9,12 +9,13 @@ use std::ops::Range;
 
 use bobbin_proto::Reply;
 
+use super::element::reply_element;
 use super::number::{integer, integer_within};
 use super::spec::{Command, Group, KeySpec, Run, command, flag, key_flag};
 use super::{Args, Cx, Event};
 use crate::error::CommandError;
 use crate::store::List;
-use crate::store::encoding::listpack::{Element, Wanted};
+use crate::store::encoding::listpack::Wanted;
 use crate::store::encoding::quicklist::{ChunkLimit, End};
 
 const PUSH: u32 = flag::WRITE | flag::DENYOOM | flag::FAST;
@@ -246,23 +247,7 @@ pub(super) fn pop_many(
 
 /// Tells that elements were taken, and removes the key if none are left.
 pub(super) fn popped(cx: &mut Cx<'_>, key: &[u8], end: End, emptied: bool) {
-    changed(cx, key, Event::list(if end == End::Front { "lpop" } else { "rpop" }), emptied);
-}
-
-fn changed(cx: &mut Cx<'_>, key: &[u8], event: Event, emptied: bool) {
-    cx.changed(key, event);
-    if emptied {
-        cx.remove(key);
-        cx.changed(key, Event::generic("del"));
-    }
-}
-
-#[inline]
-pub(super) fn reply_element(element: Element<'_>, reply: &mut Reply<'_>) {
-    match element {
-        Element::Int(number) => reply.bulk_int(number),
-        Element::Str(bytes) => reply.bulk(bytes),
-    }
+    cx.shrunk(key, Event::list(if end == End::Front { "lpop" } else { "rpop" }), emptied);
 }
 
 /// Answers `count` elements from an index on, towards the back if `from` is the front.
@@ -368,7 +353,7 @@ fn lrem(cx: &mut Cx<'_>, args: Args<'_>, reply: &mut Reply<'_>) -> Result<(), Co
     })?;
     let (removed, emptied) = removed.unwrap_or_default();
     if removed > 0 {
-        changed(cx, args.at(1), Event::list("lrem"), emptied);
+        cx.shrunk(args.at(1), Event::list("lrem"), emptied);
     }
     reply.int(removed as i64);
     Ok(())
@@ -387,7 +372,7 @@ fn ltrim(cx: &mut Cx<'_>, args: Args<'_>, reply: &mut Reply<'_>) -> Result<(), C
     })?;
     if let Some(remains) = trimmed {
         // A list of which nothing is kept goes with its key.
-        changed(cx, args.at(1), Event::list("ltrim"), remains.is_none());
+        cx.shrunk(args.at(1), Event::list("ltrim"), remains.is_none());
         let remains = remains.into_iter().flatten().flatten();
         remains.for_each(|remains| cx.db().bury_object(remains.into()));
     }

@@ -8,7 +8,7 @@ use bobbin_proto::Reply;
 use super::super::number::{double, integer_within};
 use super::super::spec::{Command, Group, KeySpec, Run, command, flag};
 use super::super::{Args, Cx};
-use super::{OVERWRITE, READ, Scores, counted_keys, find, limits, of_entry, reply_members, store};
+use super::{OVERWRITE, READ, Scores, counted_keys, limits, of_entry, reply_members, store};
 use crate::error::CommandError;
 use crate::store::encoding::listpack::Element;
 use crate::store::encoding::zset_table::ZsetTable;
@@ -122,8 +122,6 @@ struct Options {
 }
 
 impl Options {
-    const NONE: Self = Self { weights: Vec::new(), aggregate: Aggregate::Sum, scores: Scores::Without };
-
     /// Of the arguments behind `keys` keys, from `at` on.
     fn parse(
         args: Args<'_>,
@@ -132,7 +130,7 @@ impl Options {
         operation: Operation,
         stores: bool,
     ) -> Result<Self, CommandError> {
-        let mut options = Self::NONE;
+        let mut options = Self { weights: Vec::new(), aggregate: Aggregate::Sum, scores: Scores::Without };
         let weighs = operation != Operation::Difference;
         while at < args.len() {
             match () {
@@ -151,10 +149,6 @@ impl Options {
             at += 1;
         }
         Ok(options)
-    }
-
-    fn weight(&self, key: usize) -> f64 {
-        self.weights.get(key).copied().unwrap_or(1.0)
     }
 }
 
@@ -185,19 +179,15 @@ impl<'a> Operand<'a> {
     }
 }
 
-/// The sets of `keys` keys from `at` on.
+/// The sets of `keys` keys from `at` on, unweighted.
 fn operands<'a>(
-    cx: &'a Cx<'_>,
+    cx: &'a mut Cx<'_>,
     args: Args<'_>,
     at: usize,
     keys: usize,
-    options: &Options,
-) -> Vec<Operand<'a>> {
-    let now_ms = cx.now_ms();
-    let db = cx.keyspace.db(cx.db);
-    let zset = |key| db.find_live(key, now_ms).live().and_then(|entry| of_entry(entry).ok());
-    let keys = args.iter_from(at).take(keys).enumerate();
-    keys.map(|(index, key)| Operand { zset: zset(key), weight: options.weight(index) }).collect()
+) -> Result<Vec<Operand<'a>>, CommandError> {
+    let found = cx.find_each(args.iter_from(at).take(keys));
+    found.map(|entry| Ok(Operand { zset: entry.map(of_entry).transpose()?, weight: 1.0 })).collect()
 }
 
 fn union(operands: &[Operand<'_>], aggregate: Aggregate, seed: u64) -> ZsetTable {
@@ -247,11 +237,12 @@ fn combine(
     at: usize,
     operation: Operation,
 ) -> Result<(ZsetTable, Options), CommandError> {
-    let keys = known_keys(cx, args, at)?;
+    let keys = counted_keys(cx, args, at)?;
+    let seed = cx.rest.rng.u64(..);
+    let mut operands = operands(cx, args, at + 1, keys)?;
     let stores = at > 1;
     let options = Options::parse(args, at + 1 + keys, keys, operation, stores)?;
-    let seed = cx.rest.rng.u64(..);
-    let mut operands = operands(cx, args, at + 1, keys, &options);
+    operands.iter_mut().zip(&options.weights).for_each(|(operand, &weight)| operand.weight = weight);
     if operation != Operation::Difference {
         // The fewest first: sums depend on the order, and an intersection is no larger than its smallest.
         operands.sort_by_key(|operand| operand.len());
@@ -269,13 +260,6 @@ fn combine(
         }
     };
     Ok((result, options))
-}
-
-/// How many keys follow their number, which all hold what can be combined.
-fn known_keys(cx: &mut Cx<'_>, args: Args<'_>, at: usize) -> Result<usize, CommandError> {
-    let keys = counted_keys(cx, args, at)?;
-    args.iter_from(at + 1).take(keys).try_for_each(|key| find(cx, key).map(drop))?;
-    Ok(keys)
 }
 
 fn answer(
@@ -328,7 +312,8 @@ fn zdiffstore(cx: &mut Cx<'_>, args: Args<'_>, reply: &mut Reply<'_>) -> Result<
 }
 
 fn zintercard(cx: &mut Cx<'_>, args: Args<'_>, reply: &mut Reply<'_>) -> Result<(), CommandError> {
-    let keys = known_keys(cx, args, 1)?;
+    let keys = counted_keys(cx, args, 1)?;
+    let mut operands = operands(cx, args, 2, keys)?;
     let mut limit = 0;
     for at in (2 + keys..args.len()).step_by(2) {
         if !args.is(at, "limit") || at + 1 == args.len() {
@@ -336,7 +321,6 @@ fn zintercard(cx: &mut Cx<'_>, args: Args<'_>, reply: &mut Reply<'_>) -> Result<
         }
         limit = integer_within(args.at(at + 1), 0, &BAD_LIMIT)?;
     }
-    let mut operands = operands(cx, args, 2, keys, &Options::NONE);
     operands.sort_by_key(|operand| operand.len());
     let mut count = 0;
     intersect(&operands, Aggregate::Sum, |_, _| {

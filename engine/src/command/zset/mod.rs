@@ -28,6 +28,7 @@ use std::ops::Range;
 
 use bobbin_proto::{Reply, Version};
 
+use super::element::reply_element;
 use super::spec::key_flag;
 use super::{Args, Cx, Event};
 use crate::error::CommandError;
@@ -86,28 +87,15 @@ fn take_out(
     let taken = take(of_object(&mut object)?);
     drop::<ObjectMut<'_>>(object);
     if taken.members > 0 {
-        cx.changed(key, Event::zset(event));
-    }
-    if taken.all {
-        cx.remove(key);
-        cx.changed(key, Event::generic("del"));
+        cx.shrunk(key, Event::zset(event), taken.all);
     }
     Ok(Some(taken.members))
 }
 
 /// Makes a key hold a sorted set, or nothing if that is empty, whatever it held before. Answers how many members.
 fn store(cx: &mut Cx<'_>, key: &[u8], zset: Zset, event: &'static str, reply: &mut Reply<'_>) {
-    cx.expire_if_due(key);
     let len = zset.len();
-    if len > 0 {
-        let replaced = cx.db().insert(Entry::with_object(key, Object::Zset(zset), None));
-        if let Some(replaced) = replaced {
-            cx.db().bury(replaced);
-        }
-        cx.changed(key, Event::zset(event));
-    } else if cx.remove(key) {
-        cx.changed(key, Event::generic("del"));
-    }
+    cx.replace(key, (len > 0).then_some(Object::Zset(zset)), Event::zset(event));
     reply.int(len as i64);
 }
 
@@ -147,16 +135,9 @@ fn reply_member((member, score): (Element<'_>, f64), scores: Scores, reply: &mut
     if scores == Scores::With && reply.version() == Version::Resp3 {
         reply.array(2);
     }
-    reply_name(member, reply);
+    reply_element(member, reply);
     if scores == Scores::With {
         reply.double(score);
-    }
-}
-
-fn reply_name(member: Element<'_>, reply: &mut Reply<'_>) {
-    match member {
-        Element::Int(number) => reply.bulk_int(number),
-        Element::Str(bytes) => reply.bulk(bytes),
     }
 }
 

@@ -4,11 +4,12 @@ use std::ops::Range;
 
 use bobbin_proto::{Reply, Version};
 
+use super::super::element::reply_element;
 use super::super::number::integer_within;
 use super::super::spec::{Command, Group, KeySpec, Run, command, flag, key_flag};
 use super::super::{Args, Cx};
 use super::interval::Interval;
-use super::{DELETE, Taken, reply_name, take_out};
+use super::{DELETE, Taken, take_out};
 use crate::error::CommandError;
 use crate::store::Zset;
 
@@ -189,7 +190,7 @@ fn reply_popped(zset: &Zset, ranks: Range<usize>, end: End, shape: Shape, reply:
         if shape == Shape::Nested {
             reply.array(2);
         }
-        reply_name(member, reply);
+        reply_element(member, reply);
         reply.double(score);
     }
 }

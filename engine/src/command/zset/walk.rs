@@ -2,11 +2,12 @@
 
 use bobbin_proto::{Reply, Version};
 
+use super::super::element::reply_element;
 use super::super::member_scan::{ScanOptions, member_cursor};
 use super::super::random::{Draw, Picks, different_places};
 use super::super::spec::{Command, Group, KeySpec, Run, command, flag};
 use super::super::{Args, Cx};
-use super::{READ, Scores, find, reply_member, reply_members, reply_members_len, reply_name};
+use super::{READ, Scores, find, reply_member, reply_members, reply_members_len};
 use crate::error::CommandError;
 use crate::store::Zset;
 use crate::store::encoding::listpack::Element;
@@ -68,7 +69,7 @@ fn zrandmember(cx: &mut Cx<'_>, args: Args<'_>, reply: &mut Reply<'_>) -> Result
     }
     let mut rng = cx.rest.rng.fork();
     match find(cx, args.at(1))? {
-        Some(zset) => reply_name(at_random(zset, &mut rng).0, reply),
+        Some(zset) => reply_element(at_random(zset, &mut rng).0, reply),
         None => reply.null(),
     }
     Ok(())

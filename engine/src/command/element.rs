@@ -1,0 +1,13 @@
+//! Elements and members as replies.
+
+use bobbin_proto::Reply;
+
+use crate::store::encoding::listpack::Element;
+
+#[inline]
+pub(super) fn reply_element(element: Element<'_>, reply: &mut Reply<'_>) {
+    match element {
+        Element::Int(number) => reply.bulk_int(number),
+        Element::Str(bytes) => reply.bulk(bytes),
+    }
+}
