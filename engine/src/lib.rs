@@ -12,6 +12,7 @@ pub mod limits;
 pub mod logging;
 pub mod mesh;
 pub mod observe;
+pub mod rdb;
 pub mod reactor;
 pub mod server;
 pub mod startup;

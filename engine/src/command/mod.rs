@@ -13,6 +13,7 @@ pub mod connection;
 mod context;
 pub mod counter;
 pub mod debug;
+pub mod dump;
 mod element;
 pub mod expire;
 mod help;

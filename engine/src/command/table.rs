@@ -12,6 +12,7 @@ const FAMILIES: &[&[Command]] = &[
     super::connection::ROWS,
     super::counter::ROWS,
     super::debug::ROWS,
+    super::dump::ROWS,
     super::expire::ROWS,
     super::hyperloglog::ROWS,
     super::info::ROWS,

@@ -10,6 +10,7 @@ use crate::config::Config;
 use crate::ids::ReactorId;
 use crate::mesh::SessionBits;
 use crate::observe::ShardStats;
+use crate::rdb::Checksum;
 use crate::store::{Entry, EvictConfig, Evictor, Keyspace, Lookup, Policy};
 
 /// What surrounds the code that runs in a core.
@@ -47,6 +48,8 @@ pub struct ShardRest {
     pub stats: ShardStats,
     pub evictor: Evictor,
     pub active_expire: bool,
+    /// DEBUG SET-SKIP-CHECKSUM-VALIDATION
+    pub payload_checksum: Checksum,
     /// Keys that a read found expired; removed once the command has run.
     expired: Vec<(usize, Box<[u8]>)>,
 }
@@ -134,6 +137,7 @@ impl Shard {
                 stats: ShardStats::default(),
                 evictor: Evictor::new(evict_config(config)),
                 active_expire: true,
+                payload_checksum: Checksum::default(),
                 expired: Vec::new(),
             },
             clock_secs: 0,

@@ -16,7 +16,23 @@ pub enum List {
     Quick(Box<Quicklist>),
 }
 
+/// A part of a list.
+#[derive(Clone, Copy, Debug)]
+pub enum Piece<'a> {
+    Pack(&'a Listpack),
+    /// One element.
+    Large(&'a [u8]),
+}
+
 impl List {
+    /// What came as a quicklist from outside: a listpack if it is within the limit.
+    pub fn of_quicklist(mut list: Quicklist, limit: ChunkLimit) -> Self {
+        match list.take_only_pack(limit) {
+            Some(pack) => Self::Packed(pack),
+            None => Self::Quick(Box::new(list)),
+        }
+    }
+
     /// An empty one with room for a first element. An empty list must not stay in the keyspace.
     pub fn with_room_for(text: &[u8]) -> Self {
         let bytes = Listpack::len_of(text).min(Self::FIRST_BYTES_MAX);
@@ -85,15 +101,24 @@ impl List {
         }
     }
 
-    /// Calls `each` with the bytes of every listpack and large element, as an RDB file keeps them.
-    pub fn for_each_chunk(&self, mut each: impl FnMut(&[u8])) {
+    /// How many [`List::pieces`] there are.
+    pub fn piece_count(&self) -> usize {
         match self {
-            Self::Packed(pack) => each(pack.as_bytes()),
-            Self::Quick(list) => list.chunks().for_each(|chunk| match chunk {
-                Chunk::Packed { pack, .. } => each(pack.as_bytes()),
-                Chunk::Plain(text) => each(text),
-            }),
+            Self::Packed(_) => 1,
+            Self::Quick(list) => list.chunks().len(),
         }
+    }
+
+    /// What the list is kept in, from front to back.
+    pub fn pieces(&self) -> impl Iterator<Item = Piece<'_>> {
+        let (pack, quick) = match self {
+            Self::Packed(pack) => (Some(pack), None),
+            Self::Quick(list) => (None, Some(list.chunks())),
+        };
+        pack.into_iter().map(Piece::Pack).chain(quick.into_iter().flatten().map(|chunk| match chunk {
+            Chunk::Packed { pack, .. } => Piece::Pack(pack),
+            Chunk::Plain(text) => Piece::Large(text),
+        }))
     }
 }
 

@@ -51,7 +51,7 @@ pub use evict::{EvictConfig, Evictor, Policy};
 pub use glob::{Case, glob_matches};
 pub use integer::parse_canonical;
 pub use keyspace::Keyspace;
-pub use list::List;
+pub use list::{List, Piece};
 pub use object::{Collection, Object, Type};
 pub use sample::Pool;
 pub use scan::CURSOR_END;

@@ -51,6 +51,16 @@ impl Zset {
         Self::Packed(packed)
     }
 
+    /// What came packed from outside: a table if there is too much of it.
+    pub(crate) fn of_packed(packed: ZsetPacked, limits: &ZsetLimits) -> Self {
+        let many = packed.len() > limits.packed_len_max;
+        let mut zset = Self::Packed(packed);
+        if many {
+            zset.become_table(limits.seed);
+        }
+        zset
+    }
+
     #[inline]
     pub fn len(&self) -> usize {
         match self {

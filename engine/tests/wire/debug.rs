@@ -99,7 +99,7 @@ fn objects_are_described_wherever_they_are() {
         ("int16", "-1000", "int", 3),
         ("int32", "100000", "int", 5),
         ("embstr", "hello", "embstr", 6),
-        ("raw", &"x".repeat(100), "raw", 102),
+        ("raw", &('A'..='Z').chain('a'..='z').collect::<String>(), "raw", 53),
     ] {
         assert_eq!(client.run(&format!("SET {key} {value}")), ok());
         let Value::Simple(text) = client.run(&format!("DEBUG OBJECT {key}")) else { panic!("not a status") };

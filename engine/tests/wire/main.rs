@@ -9,6 +9,7 @@ mod client;
 mod config;
 mod connection;
 mod debug;
+mod dump;
 mod eviction;
 mod expire;
 mod hyperloglog;

@@ -7,7 +7,8 @@ use crate::conn::Conn;
 use crate::core::Core;
 use crate::errand::{Errand, Need, Targets};
 use crate::error::{CommandError, printable};
-use crate::store::{Entry, Expiry, Object, Value, parse_canonical};
+use crate::rdb;
+use crate::store::{Entry, Expiry, Object, parse_canonical};
 
 pub(super) fn debug_object(session: &mut Session<'_>, args: Args<'_>) -> Result<(), CommandError> {
     look(session, args.at(2), describe)
@@ -69,54 +70,9 @@ fn describe(entry: &Entry, core: &Core) -> Result<String, CommandError> {
         "Value at:{:p} refcount:1 encoding:{} serializedlength:{} lru:{} lru_seconds_idle:{idle_s}",
         std::ptr::from_ref(entry),
         entry.encoding(),
-        serialized_len(entry),
+        rdb::value_len(entry.value(), core.env.config.rdbcompression.into()),
         entry.access(),
     ))
-}
-
-/// Bytes of the value in an RDB file that is not compressed.
-fn serialized_len(entry: &Entry) -> usize {
-    match entry.value() {
-        Value::Int(number) if i8::try_from(number).is_ok() => 2,
-        Value::Int(number) if i16::try_from(number).is_ok() => 3,
-        Value::Int(number) if i32::try_from(number).is_ok() => 5,
-        Value::Int(number) => with_length(number.to_string().len()),
-        Value::Bytes(bytes) => with_length(bytes.len()),
-        Value::Object(object) => object_len(object),
-    }
-}
-
-fn object_len(object: &Object) -> usize {
-    match object {
-        Object::String(bytes) => with_length(bytes.len()),
-        Object::List(list) => {
-            let (mut pieces, mut bytes) = (0, 0);
-            list.for_each_chunk(|piece| {
-                pieces += 1;
-                // Behind a byte that tells a listpack from a large element.
-                bytes += 1 + with_length(piece.len());
-            });
-            length_len(pieces) + bytes
-        }
-        Object::Zset(zset) => {
-            let members = zset.iter().map(|(member, _)| with_length(member.text_len()) + size_of::<f64>());
-            length_len(zset.len()) + members.sum::<usize>()
-        }
-    }
-}
-
-/// A string's bytes behind their number.
-fn with_length(len: usize) -> usize {
-    length_len(len) + len
-}
-
-/// A number: 6 bits, 14 bits, or a byte and 32 bits.
-fn length_len(len: usize) -> usize {
-    match len {
-        0..0x40 => 1,
-        0x40..0x4000 => 2,
-        _ => 5,
-    }
 }
 
 pub(super) fn debug_structsize(session: &mut Session<'_>, _: Args<'_>) -> Result<(), CommandError> {

@@ -16,6 +16,7 @@ use crate::config::{ProtectedAction, memory_value};
 use crate::core::Core;
 use crate::errand::{Everywhere, Targets};
 use crate::error::{CommandError, printable};
+use crate::rdb::Checksum;
 use crate::store::{Case, glob_matches};
 
 pub const ROWS: &[Command] = &[command(
@@ -87,7 +88,13 @@ static SUBS: &[Sub] = &[
     sub("quicklist-packed-threshold", 3..=3, packed_threshold, "<size>", NO_MEANING),
     sub("replybuffer", 4..=4, reply_buffer, "<peak-reset-time|resizing> <value>", NO_MEANING),
     sub("set-active-expire", 3..=3, set_active_expire, "<0|1>", "Lets expired keys be looked for, or not."),
-    sub("set-skip-checksum-validation", 3..=3, accept, "<0|1>", NO_MEANING),
+    sub(
+        "set-skip-checksum-validation",
+        3..=3,
+        set_skip_checksum,
+        "<0|1>",
+        "Lets RESTORE take payloads whose checksum is wrong, or not.",
+    ),
     sub("sleep", 3..=3, sleep, "<seconds>", "All reactors stand still for so long."),
     sub("stringmatch-len", 4..=4, string_match, "<pattern> <text>", "Whether a pattern matches a text."),
     sub("structsize", 2..=2, keys::debug_structsize, "", "Bytes of what there is many of."),
@@ -153,9 +160,19 @@ fn sleep(session: &mut Session<'_>, args: Args<'_>) -> Result<(), CommandError> 
 }
 
 fn set_active_expire(session: &mut Session<'_>, args: Args<'_>) -> Result<(), CommandError> {
-    let on = printable(args.at(2)).parse::<i64>().is_ok_and(|on| on != 0);
+    let on = is_on(args.at(2));
     session.ask(Everywhere(move |core: &mut Core| core.shard.rest.active_expire = on), Targets::All);
     Ok(())
+}
+
+fn set_skip_checksum(session: &mut Session<'_>, args: Args<'_>) -> Result<(), CommandError> {
+    let checksum = if is_on(args.at(2)) { Checksum::Ignored } else { Checksum::Checked };
+    session.ask(Everywhere(move |core: &mut Core| core.shard.rest.payload_checksum = checksum), Targets::All);
+    Ok(())
+}
+
+fn is_on(arg: &[u8]) -> bool {
+    printable(arg).parse::<i64>().is_ok_and(|on| on != 0)
 }
 
 fn string_match(session: &mut Session<'_>, args: Args<'_>) -> Result<(), CommandError> {

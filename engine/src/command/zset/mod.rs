@@ -100,7 +100,7 @@ fn store(cx: &mut Cx<'_>, key: &[u8], zset: Zset, event: &'static str, reply: &m
 }
 
 /// As the directives say now.
-fn limits(cx: &mut Cx<'_>) -> ZsetLimits {
+pub(super) fn limits(cx: &mut Cx<'_>) -> ZsetLimits {
     let config = &cx.env.config;
     ZsetLimits {
         packed_len_max: config.zset_max_listpack_entries as usize,

@@ -14,7 +14,7 @@ use std::ops::Range;
 
 use bobbin_proto::format_double;
 
-use super::listpack::{Element, Listpack, Pos};
+use super::listpack::{Element, Listpack, Malformed, Pos};
 use super::zset_table::is_before;
 
 /// Up to here Redis writes a score that is an integer as one.
@@ -35,6 +35,24 @@ struct Pair {
 impl ZsetPacked {
     pub(crate) fn new() -> Self {
         Self { pairs: Listpack::new() }
+    }
+
+    /// Pairs from outside, kept as they are. Refused unless every score is a number, the pairs are in order, and no
+    /// member is there twice.
+    pub(crate) fn from_pairs(pairs: Listpack) -> Result<Self, Malformed> {
+        let numbers = pairs.iter().skip(1).step_by(2).all(|score| number_of(score).is_some());
+        let packed = Self { pairs };
+        let whole = packed.pairs.len().is_multiple_of(2);
+        if whole && numbers && packed.is_in_order() && packed.members_differ() {
+            Ok(packed)
+        } else {
+            Err(Malformed)
+        }
+    }
+
+    /// The listpack.
+    pub(crate) fn as_bytes(&self) -> &[u8] {
+        self.pairs.as_bytes()
     }
 
     #[inline]
@@ -103,6 +121,21 @@ impl ZsetPacked {
         Iter { packed: self, front, back, left }
     }
 
+    fn is_in_order(&self) -> bool {
+        let pairs = self.iter(0..self.len());
+        let (mut digits, mut next_digits) = (itoa::Buffer::new(), itoa::Buffer::new());
+        pairs.clone().zip(pairs.skip(1)).all(|((member, score), (next, next_score))| {
+            is_before((score, member.text(&mut digits)), (next_score, next.text(&mut next_digits)))
+        })
+    }
+
+    fn members_differ(&self) -> bool {
+        let mut members: Vec<Element<'_>> = self.iter(0..self.len()).map(|(member, _)| member).collect();
+        let (mut digits, mut next_digits) = (itoa::Buffer::new(), itoa::Buffer::new());
+        members.sort_unstable_by(|a, b| a.text(&mut digits).cmp(b.text(&mut next_digits)));
+        members.windows(2).all(|pair| pair[0].text(&mut digits) != pair[1].text(&mut next_digits))
+    }
+
     fn find(&self, text: &[u8]) -> Option<Pair> {
         let member = self.pairs.find(self.pairs.first()?, text, 1)?;
         Some(Pair { member, score: self.pairs.next(member)? })
@@ -155,11 +188,13 @@ pub(crate) fn integer_of(score: f64) -> Option<i64> {
 }
 
 fn score_of(element: Element<'_>) -> f64 {
+    number_of(element).unwrap_or(0.0)
+}
+
+fn number_of(element: Element<'_>) -> Option<f64> {
     match element {
-        Element::Int(integer) => integer as f64,
-        Element::Str(text) => {
-            std::str::from_utf8(text).ok().and_then(|text| text.parse().ok()).unwrap_or(0.0)
-        }
+        Element::Int(integer) => Some(integer as f64),
+        Element::Str(text) => str::from_utf8(text).ok()?.parse().ok().filter(|number: &f64| !number.is_nan()),
     }
 }
 

@@ -57,6 +57,11 @@ impl From<Listpack> for Quicklist {
 }
 
 impl Quicklist {
+    /// An empty one with room for so many chunks.
+    pub fn with_capacity(chunks: usize) -> Self {
+        Self { chunks: VecDeque::with_capacity(chunks), ..Self::default() }
+    }
+
     #[inline]
     pub fn len(&self) -> usize {
         self.len
@@ -158,6 +163,18 @@ impl Quicklist {
                 self.insert_chunk(at, Chunk::of(text, limit));
             }
         }
+    }
+
+    /// Puts a whole listpack behind all, as a chunk of its own; an empty one is none.
+    pub fn push_pack(&mut self, pack: Listpack) {
+        if !pack.is_empty() {
+            self.insert_chunk(self.chunks.len(), pack.into());
+        }
+    }
+
+    /// Puts an element behind all, in a chunk of its own.
+    pub fn push_alone(&mut self, text: &[u8], limit: ChunkLimit) {
+        self.insert_chunk(self.chunks.len(), Chunk::of(text, limit));
     }
 
     /// Removes the element at an end.

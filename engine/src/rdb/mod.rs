@@ -1,0 +1,45 @@
+//! RDB: values as Redis writes them into dump files, to replicas and into the replies of DUMP.
+//!
+//! | module | owns |
+//! |---|---|
+//! | `value_type` | the numbers that say how a value is written |
+//! | `writer`, `reader` | the pieces that values are made of: lengths, strings, numbers |
+//! | `encode`, `decode` | values |
+//! | `lzf` | the compression of strings |
+//! | `ziplist`, `zipmap` | what Redis kept small collections in before listpacks |
+//! | `payload` | a value by itself, as DUMP answers it and RESTORE takes it |
+//!
+//! What is written is what redis-server 7.0 reads, wherever that has a form for the value. What is read is what any
+//! version up to 7.4 writes.
+//!
+//! Invariants: whatever the bytes, reading neither panics nor allocates beyond a small multiple of what they stand
+//! for. A value that is read is whole: every element checked, nothing twice that may be there once, nothing empty
+//! that may not be.
+//!
+//! Source: the bytes that DUMP of redis-server 7.0.15 answers; `src/rdb.h` and `src/rdb.c` of Redis 7.2 and 7.4 for
+//! what others write.
+
+mod decode;
+mod encode;
+mod lzf;
+mod payload;
+mod reader;
+mod value_type;
+mod writer;
+mod ziplist;
+
+pub use decode::{Limits, read_entry};
+pub use encode::{type_of, value_len, write_value};
+pub use payload::{Checksum, PayloadError, open, seal};
+pub use reader::{Reader, Scratch};
+pub use value_type::ValueType;
+pub use writer::{ByteCount, Compression, Sink, Writer};
+
+/// Why bytes are not a value.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum Error {
+    #[error("the bytes end before the value does")]
+    Truncated,
+    #[error("{0}")]
+    Malformed(&'static str),
+}

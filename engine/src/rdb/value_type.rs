@@ -1,0 +1,42 @@
+//! The numbers that say how a value is written.
+
+/// How a value is written. Types that only Redis's modules have are not there.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[repr(u8)]
+pub enum ValueType {
+    String = 0,
+    List = 1,
+    /// Scores as text.
+    Zset = 3,
+    /// Scores as binary doubles.
+    Zset2 = 5,
+    ListZiplist = 10,
+    ZsetZiplist = 12,
+    /// Ziplists.
+    ListQuicklist = 14,
+    ZsetListpack = 17,
+    /// Listpacks and large elements.
+    ListQuicklist2 = 18,
+}
+
+impl ValueType {
+    const ALL: [Self; 9] = [
+        Self::String,
+        Self::List,
+        Self::Zset,
+        Self::Zset2,
+        Self::ListZiplist,
+        Self::ZsetZiplist,
+        Self::ListQuicklist,
+        Self::ZsetListpack,
+        Self::ListQuicklist2,
+    ];
+
+    pub fn from_number(number: u8) -> Option<Self> {
+        Self::ALL.into_iter().find(|known| known.number() == number)
+    }
+
+    pub fn number(self) -> u8 {
+        self as u8
+    }
+}

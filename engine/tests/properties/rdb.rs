@@ -1,0 +1,107 @@
+//! What holds for any bytes that are read as a value: they are refused, or they are a value that is whole, that can
+//! be written, and that comes back when it is.
+
+use bobbin_engine::rdb::{
+    Checksum, Compression, Error, Limits, Reader, ValueType, Writer, open, read_entry, seal, type_of,
+    write_value,
+};
+use bobbin_engine::store::encoding::quicklist::{ChunkLimit, End};
+use bobbin_engine::store::{Entry, List, Object, Value, Zset, ZsetLimits};
+
+const KEY: &[u8] = b"key";
+const STRING_LEN_MAX: usize = 1 << 20;
+
+/// Small, so that every encoding is reached.
+fn limits() -> Limits {
+    Limits {
+        list: ChunkLimit::from_directive(4),
+        zset: ZsetLimits { packed_len_max: 4, packed_member_len_max: 20, seed: 1 },
+    }
+}
+
+/// Reads a type and a value. A type that is not known is refused too.
+pub(crate) fn read(input: &[u8]) -> Result<Entry, Error> {
+    let unknown = Error::Malformed("an unknown type");
+    let (&number, value) = input.split_first().ok_or(Error::Truncated)?;
+    let value_type = ValueType::from_number(number).ok_or(unknown)?;
+    read_entry(&mut Reader::new(value, STRING_LEN_MAX), value_type, KEY, None, &limits())
+}
+
+/// The type and the value.
+pub(crate) fn write(entry: &Entry, compression: Compression) -> Vec<u8> {
+    let mut writer = Writer::new(Vec::new(), compression);
+    writer.byte(type_of(entry.value()).number());
+    write_value(&mut writer, entry.value());
+    writer.into_sink()
+}
+
+/// The property. Says whether the bytes were a value.
+pub(crate) fn check_value(input: &[u8]) -> bool {
+    check_payload(input);
+    let Ok(entry) = read(input) else { return false };
+    check_entry(&entry);
+    for compression in [Compression::Off, Compression::On] {
+        let written = write(&entry, compression);
+        let again = read(&written).expect("what is written can be read");
+        check_entry(&again);
+        assert_eq!(write(&again, Compression::Off), write(&entry, Compression::Off));
+    }
+    true
+}
+
+/// A payload is opened only if it is intact.
+fn check_payload(input: &[u8]) {
+    let _ = open(input, Checksum::Ignored, STRING_LEN_MAX);
+    let mut payload = input.to_vec();
+    seal(&mut payload);
+    let known = input.first().is_some_and(|&number| ValueType::from_number(number).is_some());
+    assert_eq!(open(&payload, Checksum::Checked, STRING_LEN_MAX).is_ok(), known);
+    payload[0] ^= 1;
+    assert!(open(&payload, Checksum::Checked, STRING_LEN_MAX).is_err());
+}
+
+fn check_entry(entry: &Entry) {
+    assert_eq!(entry.key(), KEY);
+    match entry.value() {
+        Value::Object(Object::List(list)) => check_list(list),
+        Value::Object(Object::Zset(zset)) => check_zset(zset),
+        Value::Object(Object::String(_)) | Value::Int(_) | Value::Bytes(_) => {}
+    }
+}
+
+fn check_list(list: &List) {
+    assert!(!list.is_empty());
+    let forwards: Vec<_> = list.iter(0, End::Front).collect();
+    let mut backwards: Vec<_> = list.iter(list.len() - 1, End::Back).collect();
+    backwards.reverse();
+    assert_eq!(forwards, backwards);
+    assert_eq!(forwards.len(), list.len());
+    let mut copy = list.clone();
+    let limit = limits().list;
+    copy.push(End::Back, std::iter::once(&b"pushed"[..]), limit);
+    copy.replace(0, b"replaced", limit);
+    copy.insert(list.len() / 2, b"inserted", limit);
+    assert_eq!(copy.remove_matching(b"inserted", 1, End::Back, limit), 1);
+    assert_eq!(copy.len(), list.len() + 1);
+    while !copy.is_empty() {
+        copy.remove_end(End::Front, limit);
+    }
+}
+
+fn check_zset(zset: &Zset) {
+    assert!(!zset.is_empty());
+    let members: Vec<(Vec<u8>, f64)> = zset.iter().map(|(member, score)| (member.to_vec(), score)).collect();
+    assert_eq!(members.len(), zset.len());
+    for pair in members.windows(2) {
+        assert!((pair[0].1, &pair[0].0) < (pair[1].1, &pair[1].0), "in order");
+    }
+    let mut copy = zset.clone();
+    for (rank, (member, score)) in members.iter().enumerate() {
+        assert_eq!(zset.rank(member), Some((rank, *score)));
+        copy.set(member, score + 1.0, &limits().zset);
+    }
+    for (member, _) in &members {
+        assert!(copy.remove(member).is_some());
+    }
+    assert!(copy.is_empty());
+}

@@ -1,0 +1,188 @@
+//! Values in RDB: what Redis's documentation says of each type is read; what is damaged is refused or is a value.
+
+use bobbin_engine::rdb::{Compression, Error};
+use bobbin_engine::store::encoding::quicklist::End;
+use bobbin_engine::store::{Entry, Object, Value};
+use proptest::collection::vec;
+use proptest::prelude::*;
+use proptest::test_runner::RngSeed;
+
+#[path = "properties/rdb.rs"]
+mod property;
+
+use property::{check_value, read, write};
+
+/// A ziplist of "one", 2, "" and "longer than that".
+const ZIPLIST: &[u8] = b"\x26\0\0\0\x13\0\0\0\x04\0\x00\x03one\x05\xf3\x02\x00\x02\x10longer than that\xff";
+/// One of the members "a" and "b" with the scores 1 and "2.5".
+const ZIPLIST_PAIRS: &[u8] = b"\x18\0\0\0\x12\0\0\0\x04\0\x00\x01a\x03\xf2\x02\x01b\x03\x032.5\xff";
+/// A listpack of the same pairs.
+const LISTPACK_PAIRS: &[u8] = b"\x14\0\0\0\x04\0\x81a\x02\x01\x01\x81b\x02\x832.5\x04\xff";
+/// One of "x" and 1000.
+const LISTPACK: &[u8] = b"\x0d\0\0\0\x02\0\x81x\x02\xc3\xe8\x02\xff";
+
+/// A type and what is to follow it.
+fn value(number: u8, parts: &[&[u8]]) -> Vec<u8> {
+    [&[number], parts.concat().as_slice()].concat()
+}
+
+/// Bytes behind their number, which takes one byte.
+fn text(bytes: &[u8]) -> Vec<u8> {
+    assert!(bytes.len() < 0x40);
+    [&[bytes.len() as u8], bytes].concat()
+}
+
+/// One value of each type and form, and what it holds as text.
+fn samples() -> Vec<(Vec<u8>, &'static str)> {
+    let compressed: &[u8] = b"\xc3\x0b\x1e\x03abca\xe0\x0f\x02\x01bc";
+    vec![
+        (value(0, &[b"\x05hello"]), "hello"),
+        (value(0, &[b"\xc1\x10\x27"]), "10000"),
+        (value(0, &[b"\x40\x05hello"]), "hello"),
+        (value(0, &[b"\x80\0\0\0\x05hello"]), "hello"),
+        (value(0, &[b"\x81\0\0\0\0\0\0\0\x05hello"]), "hello"),
+        (value(0, &[compressed]), "abcabcabcabcabcabcabcabcabcabc"),
+        (value(1, &[b"\x03\x01a\xc0\xff\x00"]), "a -1 "),
+        (value(10, &[&text(ZIPLIST)]), "one 2  longer than that"),
+        (
+            value(14, &[b"\x02", &text(ZIPLIST), &text(ZIPLIST)]),
+            "one 2  longer than that one 2  longer than that",
+        ),
+        (
+            value(18, &[b"\x03\x02", &text(LISTPACK), b"\x01\x05alone\x02", &text(LISTPACK)]),
+            "x 1000 alone x 1000",
+        ),
+        (value(18, &[b"\x01\x02", &text(LISTPACK)]), "x 1000"),
+        (value(3, &[b"\x03\x01a\x031.5\x01b\xff\x01c\xfe"]), "b -inf a 1.5 c inf"),
+        (value(5, &[b"\x02\x01b\0\0\0\0\0\0\x04\x40\x01a\0\0\0\0\0\0\xf0\x3f"]), "a 1 b 2.5"),
+        (value(12, &[&text(ZIPLIST_PAIRS)]), "a 1 b 2.5"),
+        (value(17, &[&text(LISTPACK_PAIRS)]), "a 1 b 2.5"),
+    ]
+}
+
+fn contents(entry: &Entry) -> String {
+    let mut words: Vec<String> = Vec::new();
+    let word = |bytes: Vec<u8>| String::from_utf8(bytes).expect("a text");
+    match entry.value() {
+        Value::Int(number) => words.push(number.to_string()),
+        Value::Bytes(bytes) => words.push(word(bytes.to_vec())),
+        Value::Object(Object::List(list)) => {
+            words.extend(list.iter(0, End::Front).map(|element| word(element.to_vec())));
+        }
+        Value::Object(Object::Zset(zset)) => {
+            words.extend(zset.iter().flat_map(|(member, score)| [word(member.to_vec()), score.to_string()]));
+        }
+        Value::Object(Object::String(_)) => unreachable!("a string is bytes"),
+    }
+    words.join(" ")
+}
+
+#[test]
+fn every_type_is_read() {
+    for (bytes, expected) in samples() {
+        let entry = read(&bytes).unwrap_or_else(|error| panic!("{error}: {}", bytes.escape_ascii()));
+        assert_eq!(contents(&entry), expected, "{}", bytes.escape_ascii());
+        assert!(check_value(&bytes));
+    }
+}
+
+#[test]
+fn what_is_cut_short_is_refused() {
+    for (bytes, _) in samples() {
+        for len in 0..bytes.len() {
+            assert!(!check_value(&bytes[..len]), "{}", bytes[..len].escape_ascii());
+        }
+    }
+}
+
+/// Every byte in turn becomes every other.
+#[test]
+fn a_damaged_byte_is_refused_or_makes_another_value() {
+    for (bytes, _) in samples() {
+        for at in 0..bytes.len() {
+            for byte in 0..=u8::MAX {
+                let mut damaged = bytes.clone();
+                damaged[at] = byte;
+                check_value(&damaged);
+            }
+        }
+    }
+}
+
+#[test]
+fn what_is_there_twice_or_empty_or_out_of_order_is_refused() {
+    let twice = |number: u8, score: &[u8]| value(number, &[b"\x02\x01a", score, b"\x01a", score]);
+    let listpacks: [&[u8]; 5] = [
+        // No pair, half a pair, the same member at two scores, as text and as number, and pairs in the wrong order.
+        b"\x07\0\0\0\0\0\xff",
+        b"\x0a\0\0\0\x01\0\x81a\x02\xff",
+        b"\x11\0\0\0\x04\0\x81a\x02\x01\x01\x81a\x02\x02\x01\xff",
+        b"\x10\0\0\0\x04\0\x07\x01\x01\x01\x817\x02\x02\x01\xff",
+        b"\x11\0\0\0\x04\0\x81a\x02\x02\x01\x81b\x02\x01\x01\xff",
+    ];
+    let refused = [
+        vec![value(1, &[b"\0"]), value(18, &[b"\0"]), value(18, &[b"\x01\x02\x07\x07\0\0\0\0\0\xff"])],
+        vec![value(3, &[b"\0"]), value(5, &[b"\0"]), twice(3, b"\x011"), twice(5, &[0; 8])],
+        vec![value(3, &[b"\x01\x01a\xfd"]), value(5, &[b"\x01\x01a", &f64::NAN.to_le_bytes()])],
+        listpacks.iter().map(|pack| value(17, &[&text(pack)])).collect(),
+        vec![value(18, &[b"\x01\x03", &text(LISTPACK)]), value(10, &[b"\x0b\x0b\0\0\0\x0a\0\0\0\0\0\xff"])],
+    ];
+    for bytes in refused.concat() {
+        assert!(matches!(read(&bytes), Err(Error::Malformed(_))), "{}", bytes.escape_ascii());
+    }
+}
+
+/// A few bytes that claim thousands of millions of elements.
+#[test]
+fn claims_are_not_believed() {
+    for number in [1, 3, 5, 14, 18] {
+        for claim in [&b"\x80\xff\xff\xff\xff"[..], b"\x81\xff\xff\xff\xff\xff\xff\xff\xff"] {
+            assert!(read(&value(number, &[claim, b"\x01a\x01a"])).is_err());
+        }
+    }
+}
+
+/// Always the same inputs: looking for new ones is the fuzz target's work (`fuzz/fuzz_targets/rdb.rs`).
+fn config() -> ProptestConfig {
+    ProptestConfig {
+        cases: 10_000,
+        rng_seed: RngSeed::Fixed(0x0b0b_b117),
+        failure_persistence: None,
+        ..ProptestConfig::default()
+    }
+}
+
+proptest! {
+    #![proptest_config(config())]
+
+    #[test]
+    fn any_damage_is_refused_or_makes_another_value(
+        sample in prop::sample::select(samples()),
+        damage in vec((any::<usize>(), any::<u8>()), 1..5),
+        cut in any::<usize>(),
+    ) {
+        let mut bytes = sample.0;
+        for (at, byte) in damage {
+            let at = at % bytes.len();
+            bytes[at] = byte;
+        }
+        check_value(&bytes);
+        check_value(&bytes[..cut % bytes.len()]);
+    }
+
+    #[test]
+    fn any_bytes_are_refused_or_a_value(number in 0..25u8, bytes in vec(any::<u8>(), 0..60)) {
+        check_value(&value(number, &[&bytes]));
+    }
+
+    #[test]
+    fn compression_does_not_change_a_value(elements in vec(vec(b'a'..b'c', 0..60), 1..40)) {
+        let parts: Vec<Vec<u8>> = elements.iter().map(|element| text(element)).collect();
+        let parts: Vec<&[u8]> = parts.iter().map(Vec::as_slice).collect();
+        let bytes = value(1, &[&[elements.len() as u8], parts.concat().as_slice()]);
+        let entry = read(&bytes).expect("a list");
+        let packed = write(&entry, Compression::On);
+        prop_assert_eq!(contents(&read(&packed).expect("a list")), contents(&entry));
+        prop_assert!(check_value(&packed));
+    }
+}
