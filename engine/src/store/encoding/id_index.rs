@@ -73,6 +73,14 @@ impl IdIndex {
         }
     }
 
+    /// Gives what an id stands for another id.
+    pub(crate) fn replace(&mut self, hash: KeyHash, id: u32, by: u32) {
+        let ids = &mut self.segments[self.directory[hash.prefix(self.depth)] as usize].ids;
+        if let Some(slot) = ids.find_mut(hash.bucket(), |&other| other == id) {
+            *slot = by;
+        }
+    }
+
     /// Bytes allocated.
     pub(crate) fn memory(&self) -> usize {
         self.tables_memory

@@ -2,9 +2,11 @@
 //! types and thresholds.
 
 pub(crate) mod arena;
+pub(crate) mod chunked_vec;
 pub mod hyperloglog;
 pub(crate) mod id_index;
 pub mod listpack;
+pub(crate) mod member_table;
 pub mod quicklist;
 pub(crate) mod score_tree;
 pub(crate) mod short_bytes;
