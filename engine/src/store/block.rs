@@ -42,7 +42,7 @@ use std::num::NonZero;
 use std::ptr::NonNull;
 use std::{ptr, slice};
 
-use super::hash::TAG_END;
+use super::key_hash::TAG_END;
 use super::object::{Object, Type};
 use super::size_class::size_class;
 

@@ -12,7 +12,7 @@ use super::entry::Entry;
 use super::entry_mut::EntryMut;
 use super::expire::ExpirePass;
 use super::graveyard::Graveyard;
-use super::hash::KeyHasher;
+use super::key_hash::KeyHasher;
 use super::object::Object;
 use super::segment::Segment;
 use super::table::Table;

@@ -9,8 +9,8 @@
 use std::fmt;
 
 use super::block::{Block, Kind, Shape};
-use super::hash::bucket_hash;
 use super::integer::parse_canonical;
+use super::key_hash::bucket_hash;
 use super::object::{Object, Type};
 use super::size_class::size_class;
 

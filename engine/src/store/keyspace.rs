@@ -1,7 +1,7 @@
 //! The keyspace of a shard: its numbered databases.
 
 use super::db::Db;
-use super::hash::KeyHasher;
+use super::key_hash::KeyHasher;
 
 /// The databases of one shard, all under one hash seed.
 #[derive(Debug)]

@@ -15,7 +15,7 @@
 //! | `encoding` | what values are kept in, bytes and structures |
 //! | `graveyard` | freeing in slices |
 //! | `glob` | Redis's patterns |
-//! | `hash`, `size_class`, `integer` | the key's hash, jemalloc's size classes, canonical numbers |
+//! | `key_hash`, `size_class`, `integer` | the key's hash, jemalloc's size classes, canonical numbers |
 //!
 //! Single-threaded and sans-IO: no lock, no atomic, no clock (times are arguments, Unix milliseconds), and the
 //! same seed and operations give the same result.
@@ -29,8 +29,8 @@ mod evict;
 mod expire;
 mod glob;
 mod graveyard;
-mod hash;
 mod integer;
+mod key_hash;
 mod keyspace;
 mod list;
 mod object;

@@ -24,7 +24,7 @@
 
 use super::db::Db;
 use super::entry::Entry;
-use super::hash::{TAG_BITS, TAG_END};
+use super::key_hash::{TAG_BITS, TAG_END};
 use super::segment::Segment;
 use super::table::{DEPTH_MAX, Table};
 

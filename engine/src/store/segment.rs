@@ -14,7 +14,7 @@ use hashbrown::HashTable;
 
 use super::db::is_due;
 use super::entry::Entry;
-use super::hash::{KeyHash, KeyHasher};
+use super::key_hash::{KeyHash, KeyHasher};
 
 /// Buckets of a full-grown segment: a split moves at most 7/8 of these.
 pub(crate) const BUCKETS_MAX: usize = 2048;

@@ -22,7 +22,7 @@
 use hashbrown::HashTable;
 
 use super::entry::Entry;
-use super::hash::{KeyHash, KeyHasher};
+use super::key_hash::{KeyHash, KeyHasher};
 use super::segment::Segment;
 use super::slab::Slab;
 

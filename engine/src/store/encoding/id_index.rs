@@ -17,7 +17,7 @@
 
 use hashbrown::HashTable;
 
-use crate::store::hash::KeyHash;
+use crate::store::key_hash::KeyHash;
 
 /// Ids of a segment before it is split: what fits 1024 buckets.
 const SEGMENT_MAX: usize = 896;
@@ -138,7 +138,7 @@ fn table_for_half(ids: &HashTable<u32>) -> HashTable<u32> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::store::hash::KeyHasher;
+    use crate::store::key_hash::KeyHasher;
 
     #[test]
     fn ids_are_found_until_they_are_removed() {

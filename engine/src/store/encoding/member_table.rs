@@ -20,7 +20,7 @@
 use super::chunked_vec::ChunkedVec;
 use super::id_index::IdIndex;
 use super::short_bytes::ShortBytes;
-use crate::store::hash::KeyHasher;
+use crate::store::key_hash::KeyHasher;
 
 #[derive(Clone, Debug)]
 pub(crate) struct MemberTable<V> {

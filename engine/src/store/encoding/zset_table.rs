@@ -23,7 +23,7 @@ use super::arena::Arena;
 use super::id_index::IdIndex;
 use super::score_tree::{Run, ScoreTree};
 use super::short_bytes::ShortBytes;
-use crate::store::hash::{KeyHash, KeyHasher};
+use crate::store::key_hash::{KeyHash, KeyHasher};
 
 #[derive(Clone, Debug)]
 pub struct ZsetTable {
