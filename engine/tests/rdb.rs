@@ -57,6 +57,9 @@ fn samples() -> Vec<(Vec<u8>, &'static str)> {
         (value(5, &[b"\x02\x01b\0\0\0\0\0\0\x04\x40\x01a\0\0\0\0\0\0\xf0\x3f"]), "a 1 b 2.5"),
         (value(12, &[&text(ZIPLIST_PAIRS)]), "a 1 b 2.5"),
         (value(17, &[&text(LISTPACK_PAIRS)]), "a 1 b 2.5"),
+        (value(4, &[b"\x02\x01f\x01v\xc0\x05\x00"]), "f v 5 "),
+        (value(13, &[&text(ZIPLIST_PAIRS)]), "a 1 b 2.5"),
+        (value(16, &[&text(LISTPACK_PAIRS)]), "a 1 b 2.5"),
     ]
 }
 
@@ -71,6 +74,9 @@ fn contents(entry: &Entry) -> String {
         }
         Value::Object(Object::Zset(zset)) => {
             words.extend(zset.iter().flat_map(|(member, score)| [word(member.to_vec()), score.to_string()]));
+        }
+        Value::Object(Object::Hash(hash)) => {
+            words.extend(hash.iter().flat_map(|(field, value)| [word(field.to_vec()), word(value.to_vec())]));
         }
         Value::Object(Object::String(_)) => unreachable!("a string is bytes"),
     }
@@ -125,6 +131,9 @@ fn what_is_there_twice_or_empty_or_out_of_order_is_refused() {
         vec![value(3, &[b"\0"]), value(5, &[b"\0"]), twice(3, b"\x011"), twice(5, &[0; 8])],
         vec![value(3, &[b"\x01\x01a\xfd"]), value(5, &[b"\x01\x01a", &f64::NAN.to_le_bytes()])],
         listpacks.iter().map(|pack| value(17, &[&text(pack)])).collect(),
+        // For a hash all but the order is wrong as well.
+        listpacks[..4].iter().map(|pack| value(16, &[&text(pack)])).collect(),
+        vec![value(4, &[b"\0"]), twice(4, b"\x01v")],
         vec![value(18, &[b"\x01\x03", &text(LISTPACK)]), value(10, &[b"\x0b\x0b\0\0\0\x0a\0\0\0\0\0\xff"])],
     ];
     for bytes in refused.concat() {

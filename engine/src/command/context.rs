@@ -20,6 +20,7 @@ pub enum EventClass {
     String,
     List,
     Zset,
+    Hash,
     Expired,
     Evicted,
 }
@@ -39,6 +40,10 @@ impl Event {
 
     pub const fn zset(name: &'static str) -> Self {
         Self { class: EventClass::Zset, name }
+    }
+
+    pub const fn hash(name: &'static str) -> Self {
+        Self { class: EventClass::Hash, name }
     }
 
     pub const EXPIRED: Self = Self { class: EventClass::Expired, name: "expired" };

@@ -94,7 +94,7 @@ impl LongDouble {
         if self.negative { -magnitude } else { magnitude }
     }
 
-    fn is_infinite(self) -> bool {
+    pub(super) fn is_infinite(self) -> bool {
         self.power > POWER_MAX
     }
 

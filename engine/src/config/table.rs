@@ -147,8 +147,8 @@ Inert Runtime "sanitize-dump-payload" => sanitize_dump_payload: Text, Kind::Choi
 }
 
 group "Data structures" {
-Inert Runtime "hash-max-listpack-entries" | "hash-max-ziplist-entries" => hash_max_listpack_entries: u64, between(0, LONG_MAX), "512", "There are no hashes.";
-Inert Runtime "hash-max-listpack-value" | "hash-max-ziplist-value" => hash_max_listpack_value: u64, memory(0), "64", "There are no hashes.";
+Live Runtime "hash-max-listpack-entries" | "hash-max-ziplist-entries" => hash_max_listpack_entries: u64, between(0, LONG_MAX), "512", "Fields up to which a hash is kept packed.";
+Live Runtime "hash-max-listpack-value" | "hash-max-ziplist-value" => hash_max_listpack_value: u64, memory(0), "64", "Longest field or value that a packed hash holds.";
 Inert Runtime "set-max-intset-entries" => set_max_intset_entries: u64, between(0, LONG_MAX), "512", "There are no sets.";
 Inert Runtime "set-max-listpack-entries" => set_max_listpack_entries: u64, between(0, LONG_MAX), "128", "There are no sets.";
 Inert Runtime "set-max-listpack-value" => set_max_listpack_value: u64, between(0, LONG_MAX), "64", "There are no sets.";

@@ -10,13 +10,14 @@ use crate::store::encoding::listpack::Listpack;
 use crate::store::encoding::quicklist::{ChunkLimit, End, Quicklist};
 use crate::store::encoding::zset_packed::ZsetPacked;
 use crate::store::encoding::zset_table::ZsetTable;
-use crate::store::{Entry, List, Object, Zset, ZsetLimits};
+use crate::store::{Entry, Hash, HashLimits, List, Object, Zset, ZsetLimits};
 
 /// What decides how values are kept.
 #[derive(Clone, Copy, Debug)]
 pub struct Limits {
     pub list: ChunkLimit,
     pub zset: ZsetLimits,
+    pub hash: HashLimits,
 }
 
 /// Reads a value that is written as said; gives it a key and a deadline in Unix milliseconds.
@@ -46,6 +47,9 @@ fn read_object(reader: &mut Reader<'_>, value_type: ValueType, limits: &Limits) 
         ValueType::Zset2 => zset_of_members(reader, Reader::double, &limits.zset).map(Object::Zset),
         ValueType::ZsetZiplist => zset_of_pairs(from_ziplist(reader)?, &limits.zset).map(Object::Zset),
         ValueType::ZsetListpack => zset_of_pairs(listpack(reader)?, &limits.zset).map(Object::Zset),
+        ValueType::Hash => hash_of_fields(reader, &limits.hash).map(Object::Hash),
+        ValueType::HashZiplist => hash_of_pairs(from_ziplist(reader)?, &limits.hash).map(Object::Hash),
+        ValueType::HashListpack => hash_of_pairs(listpack(reader)?, &limits.hash).map(Object::Hash),
     }
 }
 
@@ -122,6 +126,27 @@ fn zset_of_pairs(pairs: Listpack, limits: &ZsetLimits) -> Result<Zset, Error> {
     let packed = ZsetPacked::from_pairs(pairs);
     let packed = packed.map_err(|_| Error::Malformed("members and scores out of order"))?;
     not_empty(Zset::of_packed(packed, limits), Zset::is_empty)
+}
+
+const FIELD_TWICE: Error = Error::Malformed("a field that is there twice");
+
+fn hash_of_fields(reader: &mut Reader<'_>, limits: &HashLimits) -> Result<Hash, Error> {
+    let mut hash = Hash::with_room_for(std::iter::empty(), limits);
+    let [mut field_scratch, mut value_scratch] = [Scratch::new(), Scratch::new()];
+    for _ in 0..reader.count()? {
+        let field = reader.string(&mut field_scratch)?;
+        if !hash.set(field, reader.string(&mut value_scratch)?, limits) {
+            return Err(FIELD_TWICE);
+        }
+    }
+    not_empty(hash, Hash::is_empty)
+}
+
+fn hash_of_pairs(pairs: Listpack, limits: &HashLimits) -> Result<Hash, Error> {
+    if !pairs.len().is_multiple_of(2) {
+        return Err(Error::Malformed("a field without a value"));
+    }
+    not_empty(Hash::from_listpack(pairs, limits).ok_or(FIELD_TWICE)?, Hash::is_empty)
 }
 
 fn not_empty<C>(collection: C, is_empty: impl FnOnce(&C) -> bool) -> Result<C, Error> {

@@ -1,7 +1,7 @@
 //! Values as bytes. One pass over a value, and nothing of it is copied but into the sink.
 
 use super::{ByteCount, Compression, Sink, ValueType, Writer};
-use crate::store::{List, Object, Piece, Value, Zset};
+use crate::store::{Hash, List, Object, Piece, Value, Zset};
 
 /// What stands before a quicklist's element that has no listpack.
 pub(super) const LARGE: u64 = 1;
@@ -15,6 +15,8 @@ pub fn type_of(value: Value<'_>) -> ValueType {
         Value::Object(Object::List(_)) => ValueType::ListQuicklist2,
         Value::Object(Object::Zset(Zset::Packed(_))) => ValueType::ZsetListpack,
         Value::Object(Object::Zset(Zset::Table(_))) => ValueType::Zset2,
+        Value::Object(Object::Hash(Hash::Packed(_))) => ValueType::HashListpack,
+        Value::Object(Object::Hash(Hash::Table(_))) => ValueType::Hash,
     }
 }
 
@@ -39,6 +41,7 @@ fn write_object<S: Sink>(writer: &mut Writer<S>, object: &Object) {
         Object::String(bytes) => writer.string(bytes),
         Object::List(list) => write_list(writer, list),
         Object::Zset(zset) => write_zset(writer, zset),
+        Object::Hash(hash) => write_hash(writer, hash),
     }
 }
 
@@ -65,5 +68,16 @@ fn write_zset<S: Sink>(writer: &mut Writer<S>, zset: &Zset) {
                 writer.double(score);
             }
         }
+    }
+}
+
+fn write_hash<S: Sink>(writer: &mut Writer<S>, hash: &Hash) {
+    if let Some(pairs) = hash.as_listpack() {
+        return writer.string(pairs.as_bytes());
+    }
+    writer.length(hash.len() as u64);
+    for (field, value) in hash.iter() {
+        writer.element(field);
+        writer.element(value);
     }
 }

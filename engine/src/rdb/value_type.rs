@@ -8,26 +8,32 @@ pub enum ValueType {
     List = 1,
     /// Scores as text.
     Zset = 3,
+    Hash = 4,
     /// Scores as binary doubles.
     Zset2 = 5,
     ListZiplist = 10,
     ZsetZiplist = 12,
+    HashZiplist = 13,
     /// Ziplists.
     ListQuicklist = 14,
+    HashListpack = 16,
     ZsetListpack = 17,
     /// Listpacks and large elements.
     ListQuicklist2 = 18,
 }
 
 impl ValueType {
-    const ALL: [Self; 9] = [
+    const ALL: [Self; 12] = [
         Self::String,
         Self::List,
         Self::Zset,
+        Self::Hash,
         Self::Zset2,
         Self::ListZiplist,
         Self::ZsetZiplist,
+        Self::HashZiplist,
         Self::ListQuicklist,
+        Self::HashListpack,
         Self::ZsetListpack,
         Self::ListQuicklist2,
     ];

@@ -3,7 +3,7 @@
 //! OBJECT ENCODING answers as Redis 7.2, "listpack" and "quicklist". A list becomes a quicklist before it takes in
 //! what `list-max-listpack-size` does not admit, and a listpack again when it has shrunk to half of that.
 
-use super::encoding::listpack::{Element, Listpack};
+use super::encoding::listpack::{EMPTY_LEN, Element, Listpack};
 use super::encoding::quicklist::{
     Chunk, ChunkIter, ChunkLimit, End, Quicklist, QuicklistIter, remove_matching,
 };
@@ -36,7 +36,7 @@ impl List {
     /// An empty one with room for a first element. An empty list must not stay in the keyspace.
     pub fn with_room_for(text: &[u8]) -> Self {
         let bytes = Listpack::len_of(text).min(Self::FIRST_BYTES_MAX);
-        Self::Packed(Listpack::with_capacity(Listpack::new().bytes_len() + bytes))
+        Self::Packed(Listpack::with_capacity(EMPTY_LEN + bytes))
     }
 
     /// An element beyond this is likely to get a chunk of its own.

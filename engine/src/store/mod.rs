@@ -10,6 +10,7 @@
 //! | `object` | types of value, and values with a heap of their own |
 //! | `list` | the type of that name, over encodings |
 //! | `zset` | sorted sets |
+//! | `hash` | hashes |
 //! | `scan`, `sample` | cursors, entries at random |
 //! | `expire`, `evict` | the active pass, the eviction policies and access clocks |
 //! | `encoding` | what values are kept in, bytes and structures |
@@ -29,6 +30,7 @@ mod evict;
 mod expire;
 mod glob;
 mod graveyard;
+mod hash;
 mod integer;
 mod key_hash;
 mod keyspace;
@@ -49,6 +51,7 @@ pub use entry::{BytesEncoding, Entry, Value};
 pub use entry_mut::{EntryMut, ObjectMut};
 pub use evict::{EvictConfig, Evictor, Policy};
 pub use glob::{Case, glob_matches};
+pub use hash::{Hash, HashLimits};
 pub use integer::parse_canonical;
 pub use keyspace::Keyspace;
 pub use list::{List, Piece};

@@ -3,6 +3,7 @@
 //! Owns: [`Type`], and [`Object`], the heap side of a value, with what it answers to TYPE and OBJECT ENCODING
 //! and how many bytes it holds. Each variant knows its size without walking itself.
 
+use super::hash::Hash;
 use super::list::List;
 use super::size_class::size_class;
 use super::zset::Zset;
@@ -48,6 +49,7 @@ pub enum Object {
     String(Vec<u8>),
     List(List),
     Zset(Zset),
+    Hash(Hash),
 }
 
 impl Object {
@@ -56,6 +58,7 @@ impl Object {
             Self::String(_) => Type::String,
             Self::List(_) => Type::List,
             Self::Zset(_) => Type::Zset,
+            Self::Hash(_) => Type::Hash,
         }
     }
 
@@ -65,6 +68,7 @@ impl Object {
             Self::String(_) => "raw",
             Self::List(list) => list.encoding(),
             Self::Zset(zset) => zset.encoding(),
+            Self::Hash(hash) => hash.encoding(),
         }
     }
 
@@ -75,6 +79,7 @@ impl Object {
                 Self::String(bytes) => size_class(bytes.capacity()),
                 Self::List(list) => list.memory(),
                 Self::Zset(zset) => zset.memory(),
+                Self::Hash(hash) => hash.memory(),
             }
     }
 
@@ -82,7 +87,7 @@ impl Object {
     pub fn as_bytes(&self) -> Option<&[u8]> {
         match self {
             Self::String(bytes) => Some(bytes),
-            Self::List(_) | Self::Zset(_) => None,
+            Self::List(_) | Self::Zset(_) | Self::Hash(_) => None,
         }
     }
 
@@ -93,6 +98,7 @@ impl Object {
             Self::String(_) => budget,
             Self::List(list) => list.free_step(budget),
             Self::Zset(zset) => zset.free_step(budget),
+            Self::Hash(hash) => hash.free_step(budget),
         }
     }
 

@@ -5,8 +5,9 @@ use bobbin_engine::rdb::{
     Checksum, Compression, Error, Limits, Reader, ValueType, Writer, open, read_entry, seal, type_of,
     write_value,
 };
+use bobbin_engine::store::encoding::listpack::Element;
 use bobbin_engine::store::encoding::quicklist::{ChunkLimit, End};
-use bobbin_engine::store::{Entry, List, Object, Value, Zset, ZsetLimits};
+use bobbin_engine::store::{Entry, Hash, HashLimits, List, Object, Value, Zset, ZsetLimits};
 
 const KEY: &[u8] = b"key";
 const STRING_LEN_MAX: usize = 1 << 20;
@@ -16,6 +17,7 @@ fn limits() -> Limits {
     Limits {
         list: ChunkLimit::from_directive(4),
         zset: ZsetLimits { packed_len_max: 4, packed_member_len_max: 20, seed: 1 },
+        hash: HashLimits { packed_len_max: 4, packed_text_len_max: 20, seed: 1 },
     }
 }
 
@@ -65,6 +67,7 @@ fn check_entry(entry: &Entry) {
     match entry.value() {
         Value::Object(Object::List(list)) => check_list(list),
         Value::Object(Object::Zset(zset)) => check_zset(zset),
+        Value::Object(Object::Hash(hash)) => check_hash(hash),
         Value::Object(Object::String(_)) | Value::Int(_) | Value::Bytes(_) => {}
     }
 }
@@ -102,6 +105,22 @@ fn check_zset(zset: &Zset) {
     }
     for (member, _) in &members {
         assert!(copy.remove(member).is_some());
+    }
+    assert!(copy.is_empty());
+}
+
+fn check_hash(hash: &Hash) {
+    assert!(!hash.is_empty());
+    let fields: Vec<(Vec<u8>, Vec<u8>)> =
+        hash.iter().map(|(field, value)| (field.to_vec(), value.to_vec())).collect();
+    assert_eq!(fields.len(), hash.len());
+    let mut copy = hash.clone();
+    for (field, value) in &fields {
+        assert_eq!(hash.get(field).map(Element::to_vec).as_ref(), Some(value));
+        assert!(!copy.set(field, b"another", &limits().hash));
+    }
+    for (field, _) in &fields {
+        assert!(copy.remove(field));
     }
     assert!(copy.is_empty());
 }

@@ -135,6 +135,22 @@ fn zsets() -> Vec<Sample> {
     ]
 }
 
+fn hashes() -> Vec<Sample> {
+    let pairs = |count: usize, len: usize| {
+        (0..count).flat_map(move |n| [format!("field:{n}"), format!("{:0>len$}", n * n * n)])
+    };
+    let odd: Vec<Vec<u8>> =
+        (0..100).flat_map(|n| [noise(n % 60 + 2, n as u64), noise(n % 7, n as u64)]).collect();
+    vec![
+        sample(Payload::Same, "HSET", ["f", "v", "12", "-5", "", "", "012", "1.5"]),
+        sample(Payload::Same, "HSET", pairs(512, 3)),
+        sample(Payload::Same, "HSET", odd),
+        sample(Payload::Own, "HSET", pairs(513, 30)),
+        sample(Payload::Own, "HSET", pairs(3, 65)),
+        sample(Payload::Own, "HSET", pairs(5000, 500)),
+    ]
+}
+
 /// Servers side by side, each with the values of the other.
 struct Exchange {
     bobbin: Client,
@@ -239,6 +255,15 @@ fn sorted_sets_go_both_ways() {
     exchange(&zsets());
     let mut exchange = Exchange::start(&["--zset-max-listpack-entries", "0", "--rdbcompression", "no"]);
     zsets().iter().for_each(|sample| exchange.check(sample, false));
+}
+
+#[test]
+fn hashes_go_both_ways() {
+    exchange(&hashes());
+    let mut exchange = Exchange::start(&["--hash-max-listpack-entries", "0", "--rdbcompression", "no"]);
+    for sample in hashes() {
+        exchange.check(&Sample { payload: Payload::Own, ..sample }, false);
+    }
 }
 
 /// Both answer `DUMP a` with these bytes after `SET a v`.
@@ -384,7 +409,7 @@ fn a_value_replaces_any_other() {
 fn debug_object_tells_the_length_of_a_dump() {
     const FRAME_LEN: usize = 1 + 2 + 8;
     let mut exchange = Exchange::start(&["--rdbcompression", "no"]);
-    for sample in strings().iter().chain(&lists()).chain(&zsets()) {
+    for sample in strings().iter().chain(&lists()).chain(&zsets()).chain(&hashes()) {
         let client = &mut exchange.bobbin;
         client.run("DEL k");
         sample.commands.iter().for_each(|command| not_error(&client.call(command)));

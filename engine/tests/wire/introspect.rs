@@ -226,6 +226,7 @@ const DOCUMENTED_OTHERWISE: &[&str] = &[
     "command|getkeysandflags",
     "config|get",
     "debug",
+    "hscan",
     "lolwut",
     "pfmerge",
     "zrank",

@@ -12,6 +12,7 @@ mod debug;
 mod dump;
 mod eviction;
 mod expire;
+mod hash;
 mod hyperloglog;
 mod info;
 mod introspect;

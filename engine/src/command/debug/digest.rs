@@ -54,7 +54,15 @@ impl Digest {
                 list.iter(0, End::Front).for_each(|element| self.mix(element.text(&mut digits)));
             }
             Object::Zset(zset) => zset.iter().for_each(|(member, score)| self.xor_member(member, score)),
+            Object::Hash(hash) => hash.iter().for_each(|(field, value)| self.xor_pair(field, value)),
         }
+    }
+
+    fn xor_pair(&mut self, field: Element<'_>, value: Element<'_>) {
+        let mut digest = Self::default();
+        digest.mix(&field.to_vec());
+        digest.mix(&value.to_vec());
+        self.xor(&digest.0);
     }
 
     fn xor_member(&mut self, member: Element<'_>, score: f64) {

@@ -43,6 +43,7 @@ pub(crate) struct Place(u32);
 
 /// A member taken out.
 #[derive(Debug)]
+#[allow(dead_code, reason = "each user needs its own part of this")]
 pub(crate) struct Removed<V> {
     pub text: ShortBytes,
     pub value: V,

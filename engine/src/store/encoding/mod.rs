@@ -3,6 +3,8 @@
 
 pub(crate) mod arena;
 pub(crate) mod chunked_vec;
+pub(crate) mod hash_packed;
+pub(crate) mod hash_table;
 pub mod hyperloglog;
 pub(crate) mod id_index;
 pub mod listpack;

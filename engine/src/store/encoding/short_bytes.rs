@@ -36,6 +36,12 @@ impl ShortBytes {
     }
 }
 
+impl Default for ShortBytes {
+    fn default() -> Self {
+        Self::Inline { len: 0, bytes: [0; INLINE_MAX] }
+    }
+}
+
 impl From<&[u8]> for ShortBytes {
     #[inline]
     fn from(from: &[u8]) -> Self {

@@ -38,7 +38,8 @@ const OVERHEAD_MAX: usize = 10;
 const TOTAL_AT: usize = 0;
 const COUNT_AT: usize = TOTAL_AT + size_of::<u32>();
 const ELEMENTS_AT: usize = COUNT_AT + size_of::<u16>();
-const EMPTY_LEN: usize = ELEMENTS_AT + 1;
+/// Bytes of a listpack without elements.
+pub(crate) const EMPTY_LEN: usize = ELEMENTS_AT + 1;
 /// The count that says only that there are so many or more.
 const UNCOUNTED: u16 = u16::MAX;
 
