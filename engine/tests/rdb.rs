@@ -58,6 +58,7 @@ fn samples() -> Vec<(Vec<u8>, &'static str)> {
         (value(12, &[&text(ZIPLIST_PAIRS)]), "a 1 b 2.5"),
         (value(17, &[&text(LISTPACK_PAIRS)]), "a 1 b 2.5"),
         (value(4, &[b"\x02\x01f\x01v\xc0\x05\x00"]), "f v 5 "),
+        (value(9, &[&text(b"\x02\x01a\x01\x001\x01b\x03\x022.5__\xff")]), "a 1 b 2.5"),
         (value(13, &[&text(ZIPLIST_PAIRS)]), "a 1 b 2.5"),
         (value(16, &[&text(LISTPACK_PAIRS)]), "a 1 b 2.5"),
     ]
@@ -134,6 +135,7 @@ fn what_is_there_twice_or_empty_or_out_of_order_is_refused() {
         // For a hash all but the order is wrong as well.
         listpacks[..4].iter().map(|pack| value(16, &[&text(pack)])).collect(),
         vec![value(4, &[b"\0"]), twice(4, b"\x01v")],
+        vec![value(9, &[b"\x02\0\xff"]), value(9, &[&text(b"\x02\x01a\x01\x001\x01a\x01\x002\xff")])],
         vec![value(18, &[b"\x01\x03", &text(LISTPACK)]), value(10, &[b"\x0b\x0b\0\0\0\x0a\0\0\0\0\0\xff"])],
     ];
     for bytes in refused.concat() {

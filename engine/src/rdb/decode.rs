@@ -4,8 +4,8 @@
 //! kept as it came.
 
 use super::encode::{LARGE, PACK};
-use super::ziplist;
 use super::{Error, Reader, Scratch, ValueType};
+use super::{ziplist, zipmap};
 use crate::store::encoding::listpack::Listpack;
 use crate::store::encoding::quicklist::{ChunkLimit, End, Quicklist};
 use crate::store::encoding::zset_packed::ZsetPacked;
@@ -48,6 +48,7 @@ fn read_object(reader: &mut Reader<'_>, value_type: ValueType, limits: &Limits) 
         ValueType::ZsetZiplist => zset_of_pairs(from_ziplist(reader)?, &limits.zset).map(Object::Zset),
         ValueType::ZsetListpack => zset_of_pairs(listpack(reader)?, &limits.zset).map(Object::Zset),
         ValueType::Hash => hash_of_fields(reader, &limits.hash).map(Object::Hash),
+        ValueType::HashZipmap => hash_of_pairs(from_zipmap(reader)?, &limits.hash).map(Object::Hash),
         ValueType::HashZiplist => hash_of_pairs(from_ziplist(reader)?, &limits.hash).map(Object::Hash),
         ValueType::HashListpack => hash_of_pairs(listpack(reader)?, &limits.hash).map(Object::Hash),
     }
@@ -64,6 +65,11 @@ fn listpack(reader: &mut Reader<'_>) -> Result<Listpack, Error> {
 fn from_ziplist(reader: &mut Reader<'_>) -> Result<Listpack, Error> {
     let mut scratch = Scratch::new();
     ziplist::to_listpack(reader.string(&mut scratch)?)
+}
+
+fn from_zipmap(reader: &mut Reader<'_>) -> Result<Listpack, Error> {
+    let mut scratch = Scratch::new();
+    zipmap::to_listpack(reader.string(&mut scratch)?)
 }
 
 fn list_of_elements(reader: &mut Reader<'_>, limit: ChunkLimit) -> Result<List, Error> {

@@ -27,6 +27,7 @@ mod reader;
 mod value_type;
 mod writer;
 mod ziplist;
+mod zipmap;
 
 pub use decode::{Limits, read_entry};
 pub use encode::{type_of, value_len, write_value};

@@ -11,6 +11,7 @@ pub enum ValueType {
     Hash = 4,
     /// Scores as binary doubles.
     Zset2 = 5,
+    HashZipmap = 9,
     ListZiplist = 10,
     ZsetZiplist = 12,
     HashZiplist = 13,
@@ -23,12 +24,13 @@ pub enum ValueType {
 }
 
 impl ValueType {
-    const ALL: [Self; 12] = [
+    const ALL: [Self; 13] = [
         Self::String,
         Self::List,
         Self::Zset,
         Self::Hash,
         Self::Zset2,
+        Self::HashZipmap,
         Self::ListZiplist,
         Self::ZsetZiplist,
         Self::HashZiplist,
