@@ -92,11 +92,12 @@ impl<'a> Reply<'a> {
     }
 
     pub fn double(&mut self, value: f64) {
-        let text = DoubleText::new(value);
-        match self.version {
-            Version::Resp2 => self.bulk(text.as_bytes()),
-            Version::Resp3 => self.line(b',', text.as_bytes()),
-        }
+        self.double_text(DoubleText::new(value).as_bytes());
+    }
+
+    /// A double whose digits the caller has chosen.
+    pub fn double_digits(&mut self, digits: &str) {
+        self.double_text(digits.as_bytes());
     }
 
     /// `digits`: a decimal integer of any length.
@@ -179,6 +180,14 @@ impl<'a> Reply<'a> {
         match self.version {
             Version::Resp2 => header(self.out, b'*', len),
             Version::Resp3 => header(self.out, resp3_type, len),
+        }
+    }
+
+    #[inline]
+    fn double_text(&mut self, digits: &[u8]) {
+        match self.version {
+            Version::Resp2 => self.bulk(digits),
+            Version::Resp3 => self.line(b',', digits),
         }
     }
 

@@ -152,6 +152,7 @@ pub enum Group {
     Bitmap,
     Connection,
     Generic,
+    Geo,
     Hash,
     Hyperloglog,
     List,
@@ -166,6 +167,7 @@ impl Group {
             Self::Bitmap => "bitmap",
             Self::Connection => "connection",
             Self::Generic => "generic",
+            Self::Geo => "geo",
             Self::Hash => "hash",
             Self::Hyperloglog => "hyperloglog",
             Self::List => "list",
@@ -180,6 +182,7 @@ impl Group {
             Self::Bitmap => acl::BITMAP,
             Self::Connection => acl::CONNECTION,
             Self::Generic => acl::KEYSPACE,
+            Self::Geo => acl::GEO,
             Self::Hash => acl::HASH,
             Self::Hyperloglog => acl::HYPERLOGLOG,
             Self::List => acl::LIST,
@@ -347,6 +350,7 @@ pub struct Command {
     pub deprecated: Option<Deprecated>,
     secrets: SecretFn,
     actual_flags: Option<KeyFlagsFn>,
+    further_key: Option<FurtherKeyFn>,
 }
 
 /// Since when a command should not be used any more, and what should instead.
@@ -360,6 +364,8 @@ pub struct Deprecated {
 type SecretFn = fn(Args<'_>, usize) -> bool;
 /// What a request does with its key where the key specification covers more (SET without GET).
 type KeyFlagsFn = fn(Args<'_>) -> u16;
+/// A key that key specifications do not find in every request: index of the argument, and what is done with it.
+type FurtherKeyFn = fn(Args<'_>) -> Option<(usize, u16)>;
 
 /// A row without keys; the rest is added by the methods below.
 pub const fn command(name: &'static str, arity: i16, flags: u32, group: Group, run: Run) -> Command {
@@ -380,6 +386,7 @@ pub const fn command(name: &'static str, arity: i16, flags: u32, group: Group, r
         deprecated: None,
         secrets: no_secrets,
         actual_flags: None,
+        further_key: None,
     }
 }
 
@@ -432,6 +439,12 @@ impl Command {
     /// Says what a request does with its keys, for a row whose key specification has [`key_flag::VARIABLE_FLAGS`].
     pub const fn actual_flags(mut self, flags: KeyFlagsFn) -> Self {
         self.actual_flags = Some(flags);
+        self
+    }
+
+    /// Says which key the key specifications may not find (the last of several STORE).
+    pub const fn further_key(mut self, find: FurtherKeyFn) -> Self {
+        self.further_key = Some(find);
         self
     }
 
@@ -505,6 +518,9 @@ impl Command {
         for spec in self.key_specs() {
             spec.visit(args, |index| each(index, spec.writes()));
         }
+        if let Some((index, flags)) = self.further_key_of(args) {
+            each(index, flags & key_flag::RO == 0);
+        }
     }
 
     /// Every key of a request: index of the argument, and what is done with it, in [`key_flag`]s.
@@ -513,6 +529,17 @@ impl Command {
             let flags = self.actual_flags.map_or(spec.flags, |flags| flags(args));
             spec.visit(args, |index| each(index, flags));
         }
+        if let Some((index, flags)) = self.further_key_of(args) {
+            each(index, flags);
+        }
+    }
+
+    /// Only where no specification finds it.
+    fn further_key_of(&self, args: Args<'_>) -> Option<(usize, u16)> {
+        let further = self.further_key.and_then(|find| find(args))?;
+        let mut is_found = false;
+        self.key_specs().for_each(|spec| spec.visit(args, |index| is_found |= index == further.0));
+        (!is_found).then_some(further)
     }
 
     fn key_specs(&self) -> impl Iterator<Item = &'static KeySpec> {

@@ -38,14 +38,17 @@ const ONE_INCREMENT: CommandError =
     CommandError::text("ERR INCR option supports a single increment-element pair");
 const NOT_A_NUMBER: CommandError = CommandError::text("ERR resulting score is not a number (NaN)");
 
+/// A score and a member, as a request gives them.
+pub(in crate::command) type Pair<'a> = Result<(f64, &'a [u8]), CommandError>;
+
 /// Options of ZADD.
 #[derive(Clone, Copy, Debug, Default)]
-struct Options {
-    only_new: bool,
-    only_present: bool,
+pub(in crate::command) struct Options {
+    pub(in crate::command) only_new: bool,
+    pub(in crate::command) only_present: bool,
     only_greater: bool,
     only_less: bool,
-    count_changed: bool,
+    pub(in crate::command) count_changed: bool,
     increment: bool,
 }
 
@@ -105,7 +108,7 @@ impl Options {
 
 /// What a ZADD has done.
 #[derive(Clone, Copy, Debug, Default)]
-struct Done {
+pub(in crate::command) struct Done {
     added: usize,
     updated: usize,
     /// The last member's score, unless an option kept it.
@@ -135,37 +138,47 @@ impl Done {
         refusal
     }
 
-    fn set_all(
+    fn set_all<'a>(
         &mut self,
         zset: &mut Zset,
-        pairs: Args<'_>,
-        first: usize,
+        pairs: impl Iterator<Item = Pair<'a>>,
         options: Options,
         limits: &ZsetLimits,
     ) -> Result<(), CommandError> {
-        for at in (first..pairs.len()).step_by(2) {
-            self.set(zset, pairs.at(at + 1), double(pairs.at(at))?, options, limits)?;
+        for pair in pairs {
+            let (score, member) = pair?;
+            self.set(zset, member, score, options, limits)?;
         }
         Ok(())
+    }
+
+    /// What is answered where it is not a score.
+    pub(in crate::command) fn count(self, options: Options) -> usize {
+        self.added + if options.count_changed { self.updated } else { 0 }
     }
 }
 
 fn zadd(cx: &mut Cx<'_>, args: Args<'_>, reply: &mut Reply<'_>) -> Result<(), CommandError> {
     let (options, first) = Options::parse(args)?;
-    let done = add(cx, args, first, options)?;
+    let done = add(cx, args.at(1), pairs(args, first), options)?;
     if options.increment {
         reply_score(done.score, reply);
     } else {
-        let changed = done.added + if options.count_changed { done.updated } else { 0 };
-        reply.int(changed as i64);
+        reply.int(done.count(options) as i64);
     }
     Ok(())
 }
 
 fn zincrby(cx: &mut Cx<'_>, args: Args<'_>, reply: &mut Reply<'_>) -> Result<(), CommandError> {
-    let done = add(cx, args, 2, Options { increment: true, ..Options::default() })?;
+    let options = Options { increment: true, ..Options::default() };
+    let done = add(cx, args.at(1), pairs(args, 2), options)?;
     reply_score(done.score, reply);
     Ok(())
+}
+
+/// The arguments from `first` on.
+fn pairs(args: Args<'_>, first: usize) -> impl Iterator<Item = Pair<'_>> + Clone {
+    (first..args.len()).step_by(2).map(move |at| Ok((double(args.at(at))?, args.at(at + 1))))
 }
 
 fn reply_score(score: Option<f64>, reply: &mut Reply<'_>) {
@@ -175,19 +188,23 @@ fn reply_score(score: Option<f64>, reply: &mut Reply<'_>) {
     }
 }
 
-/// Puts the pairs from `first` on into the sorted set, all or, where one is refused, none.
-fn add(cx: &mut Cx<'_>, args: Args<'_>, first: usize, options: Options) -> Result<Done, CommandError> {
+/// Puts pairs into a sorted set, all or, where one is refused, none.
+pub(in crate::command) fn add<'a>(
+    cx: &mut Cx<'_>,
+    key: &[u8],
+    pairs: impl Iterator<Item = Pair<'a>> + Clone,
+    options: Options,
+) -> Result<Done, CommandError> {
     // Nothing may change if any of the scores is not one.
-    args.iter_from(first).step_by(2).try_for_each(|score| double(score).map(drop))?;
+    pairs.clone().try_for_each(|pair| pair.map(drop))?;
     let limits = limits(cx);
-    let key = args.at(1);
     let mut done = Done::default();
     if let Some(mut entry) = cx.find_mut(key) {
         let Some(mut object) = entry.object_mut() else { return Err(CommandError::WrongType) };
-        done.set_all(of_object(&mut object)?, args, first, options, &limits)?;
+        done.set_all(of_object(&mut object)?, pairs, options, &limits)?;
     } else {
         let mut zset = Zset::new();
-        done.set_all(&mut zset, args, first, options, &limits)?;
+        done.set_all(&mut zset, pairs, options, &limits)?;
         if !zset.is_empty() {
             cx.db().insert(Entry::with_object(key, Object::Zset(zset), None));
         }

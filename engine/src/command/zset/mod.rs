@@ -49,7 +49,7 @@ fn of_entry(entry: &Entry) -> Result<&Zset, CommandError> {
 
 /// A sorted set to read.
 #[inline]
-fn find<'a>(cx: &'a mut Cx<'_>, key: &[u8]) -> Result<Option<&'a Zset>, CommandError> {
+pub(super) fn find<'a>(cx: &'a mut Cx<'_>, key: &[u8]) -> Result<Option<&'a Zset>, CommandError> {
     cx.find(key).map(of_entry).transpose()
 }
 
@@ -93,7 +93,7 @@ fn take_out(
 }
 
 /// Makes a key hold a sorted set, or nothing if that is empty, whatever it held before. Answers how many members.
-fn store(cx: &mut Cx<'_>, key: &[u8], zset: Zset, event: &'static str, reply: &mut Reply<'_>) {
+pub(super) fn store(cx: &mut Cx<'_>, key: &[u8], zset: Zset, event: &'static str, reply: &mut Reply<'_>) {
     let len = zset.len();
     cx.replace(key, (len > 0).then_some(Object::Zset(zset)), Event::zset(event));
     reply.int(len as i64);
