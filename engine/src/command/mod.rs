@@ -16,6 +16,7 @@ pub mod debug;
 pub mod dump;
 mod element;
 pub mod expire;
+pub mod geo;
 pub mod hash;
 mod help;
 pub mod hyperloglog;

@@ -14,6 +14,8 @@ const FAMILIES: &[&[Command]] = &[
     super::debug::ROWS,
     super::dump::ROWS,
     super::expire::ROWS,
+    super::geo::point::ROWS,
+    super::geo::search::ROWS,
     super::hash::count::ROWS,
     super::hash::read::ROWS,
     super::hash::walk::ROWS,

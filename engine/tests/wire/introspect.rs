@@ -217,7 +217,8 @@ fn documented_arguments(client: &mut Client, name: &str) -> String {
     arguments.map_or(String::new(), |(_, arguments)| outline(arguments))
 }
 
-/// Commands whose arguments Redis 7.0 tells otherwise than it takes them, or not at all, or that take more here.
+/// Commands whose arguments Redis 7.0 tells otherwise than it takes them, in different ways, or not at all, or that
+/// take more here.
 const DOCUMENTED_OTHERWISE: &[&str] = &[
     "bitop",
     "client|kill",
@@ -226,6 +227,8 @@ const DOCUMENTED_OTHERWISE: &[&str] = &[
     "command|getkeysandflags",
     "config|get",
     "debug",
+    "geosearch",
+    "geosearchstore",
     "hscan",
     "lolwut",
     "pfmerge",

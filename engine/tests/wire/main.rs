@@ -12,6 +12,7 @@ mod debug;
 mod dump;
 mod eviction;
 mod expire;
+mod geo;
 mod hash;
 mod hyperloglog;
 mod info;
