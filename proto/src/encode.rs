@@ -23,6 +23,11 @@ pub enum Version {
     Resp3,
 }
 
+/// A place in a reply, for the header of an aggregate whose length is known once all of it is written.
+#[derive(Clone, Copy, Debug)]
+#[must_use]
+pub struct Mark(usize);
+
 /// Writes replies to a connection's output.
 #[derive(Debug)]
 pub struct Reply<'a> {
@@ -161,10 +166,34 @@ impl<'a> Reply<'a> {
         known
     }
 
+    /// Where the next reply begins.
+    #[inline]
+    pub fn mark(&self) -> Mark {
+        Mark(self.out.len())
+    }
+
+    /// What was written since the mark are `len` replies of one array.
+    pub fn array_at(&mut self, mark: Mark, len: usize) {
+        self.header_at(mark, b'*', len);
+    }
+
+    /// What was written since the mark are keys and values of one map in turn. RESP3 only: in RESP2 Redis is not of one
+    /// mind about what such a reply is there.
+    pub fn map_at(&mut self, mark: Mark, pairs: usize) {
+        self.header_at(mark, b'%', pairs);
+    }
+
     /// Bytes that are a reply already.
     #[inline]
     pub fn raw(&mut self, bytes: &[u8]) {
         self.out.extend_from_slice(bytes);
+    }
+
+    fn header_at(&mut self, Mark(at): Mark, kind: u8, len: usize) {
+        let end = self.out.len();
+        header(self.out, kind, len);
+        let header_len = self.out.len() - end;
+        self.out[at..].rotate_right(header_len);
     }
 
     #[inline]
@@ -387,6 +416,21 @@ mod tests {
             assert_eq!(replies(Version::Resp2, write), *resp2);
             assert_eq!(replies(Version::Resp3, write), *resp3);
         }
+    }
+
+    #[test]
+    fn a_header_is_put_where_the_mark_is() {
+        let text = replies(Version::Resp3, |reply| {
+            reply.ok();
+            let outer = reply.mark();
+            reply.int(1);
+            let inner = reply.mark();
+            reply.bulk(b"a");
+            reply.int(2);
+            reply.map_at(inner, 1);
+            reply.array_at(outer, 2);
+        });
+        assert_eq!(text, "+OK\r\n*2\r\n:1\r\n%1\r\n$1\r\na\r\n:2\r\n");
     }
 
     #[test]

@@ -25,7 +25,7 @@ mod limits;
 mod parse;
 
 pub use decode::Value;
-pub use encode::{Reply, Version, encode_command, format_double};
+pub use encode::{Mark, Reply, Version, encode_command, format_double};
 pub use error::{DecodeError, ProtocolError};
 pub use inline::split_words;
 pub use limits::{BULK_LEN_DEFAULT, Limits, REQUEST_LEN_DEFAULT};

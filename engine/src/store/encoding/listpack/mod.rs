@@ -265,6 +265,34 @@ impl Listpack {
         self.insert_at(ELEMENTS_AT, element.into())
     }
 
+    /// Puts elements behind the others, with one change of the header for all. Allocates a quarter ahead: more are
+    /// likely to follow.
+    #[inline]
+    pub fn extend<'a>(&mut self, elements: impl Iterator<Item = Element<'a>>) {
+        let mut added = 0;
+        self.bytes.truncate(self.end());
+        for element in elements {
+            let encoded = Encoded::new(element);
+            let start = self.bytes.len();
+            let behind = start + encoded.total_len();
+            if behind >= self.bytes.capacity() {
+                self.reserve(behind + behind / 4 + 1);
+            }
+            self.bytes.resize(behind, END);
+            encoded.write(&mut self.bytes[start..]);
+            added += 1;
+        }
+        self.bytes.push(END);
+        assert!(self.bytes.len() <= BYTES_MAX, "the caller asked whether there is room");
+        self.set_total();
+        self.add_count(added);
+    }
+
+    /// Gives back what is allocated ahead.
+    pub fn shrink_to_fit(&mut self) {
+        self.bytes.shrink_to(size_class(self.bytes.len()));
+    }
+
     /// Returns where the new element is.
     pub fn insert_before<'a>(&mut self, pos: Pos, element: impl Into<Element<'a>>) -> Pos {
         self.insert_at(pos.at(), element.into())
@@ -367,6 +395,9 @@ impl Listpack {
     /// caller to write.
     #[inline]
     fn resize_gap(&mut self, start: usize, end: usize, len: usize) {
+        if end - start == len {
+            return;
+        }
         let old_len = self.bytes.len();
         let new_len = old_len - (end - start) + len;
         assert!(new_len <= BYTES_MAX, "the caller asked whether there is room");
@@ -379,7 +410,13 @@ impl Listpack {
             self.bytes.truncate(new_len);
             self.give_back();
         }
-        self.bytes[TOTAL_AT..COUNT_AT].copy_from_slice(&(new_len as u32).to_le_bytes());
+        self.set_total();
+    }
+
+    #[inline]
+    fn set_total(&mut self) {
+        let total = self.bytes.len() as u32;
+        self.bytes[TOTAL_AT..COUNT_AT].copy_from_slice(&total.to_le_bytes());
     }
 
     #[inline]
