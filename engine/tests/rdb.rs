@@ -21,6 +21,15 @@ const LISTPACK_PAIRS: &[u8] = b"\x14\0\0\0\x04\0\x81a\x02\x01\x01\x81b\x02\x832.
 /// One of "x" and 1000.
 const LISTPACK: &[u8] = b"\x0d\0\0\0\x02\0\x81x\x02\xc3\xe8\x02\xff";
 
+/// One node of a stream with two entries, and one that is deleted, between them.
+const STREAM_NODE: &[u8] = b"\x01\x10\0\0\0\0\0\0\0\x01\0\0\0\0\0\0\0\x01\x37\x37\0\0\0\x16\0\
+    \x02\x01\x01\x01\x01\x01\x81a\x02\x00\x01\
+    \x02\x01\x00\x01\x00\x01\x01\x01\x04\x01\
+    \x03\x01\x00\x01\x01\x01\x81x\x02\x04\x01\
+    \x00\x01\x02\x01\xdf\xff\x02\x01\x01\x81b\x02\x02\x01\x06\x01\xff";
+/// Entries, last id, first id, highest deleted id, entries added.
+const STREAM_STATE: &[u8] = b"\x02\x03\x00\x01\x01\x01\x02\x03";
+
 /// A type and what is to follow it.
 fn value(number: u8, parts: &[&[u8]]) -> Vec<u8> {
     [&[number], parts.concat().as_slice()].concat()
@@ -61,6 +70,9 @@ fn samples() -> Vec<(Vec<u8>, &'static str)> {
         (value(9, &[&text(b"\x02\x01a\x01\x001\x01b\x03\x022.5__\xff")]), "a 1 b 2.5"),
         (value(13, &[&text(ZIPLIST_PAIRS)]), "a 1 b 2.5"),
         (value(16, &[&text(LISTPACK_PAIRS)]), "a 1 b 2.5"),
+        (value(15, &[STREAM_NODE, b"\x02\x03\x00", b"\x00"]), "1-1 a 1 3-0 b 2"),
+        (value(19, &[STREAM_NODE, STREAM_STATE, b"\x00"]), "1-1 a 1 3-0 b 2"),
+        (value(21, &[STREAM_NODE, STREAM_STATE, b"\x00"]), "1-1 a 1 3-0 b 2"),
     ]
 }
 
@@ -72,6 +84,14 @@ fn contents(entry: &Entry) -> String {
         Value::Bytes(bytes) => words.push(word(bytes.to_vec())),
         Value::Object(Object::List(list)) => {
             words.extend(list.iter(0, End::Front).map(|element| word(element.to_vec())));
+        }
+        Value::Object(Object::Stream(stream)) => {
+            for entry in stream.log.entries() {
+                words.push(word(entry.id.text().to_vec()));
+                words.extend(
+                    entry.fields.flat_map(|(name, value)| [name, value].map(|text| word(text.to_vec()))),
+                );
+            }
         }
         Value::Object(Object::Zset(zset)) => {
             words.extend(zset.iter().flat_map(|(member, score)| [word(member.to_vec()), score.to_string()]));

@@ -19,6 +19,7 @@ pub enum EventClass {
     Generic,
     String,
     List,
+    Stream,
     Zset,
     Hash,
     Expired,
@@ -36,6 +37,10 @@ impl Event {
 
     pub const fn list(name: &'static str) -> Self {
         Self { class: EventClass::List, name }
+    }
+
+    pub const fn stream(name: &'static str) -> Self {
+        Self { class: EventClass::Stream, name }
     }
 
     pub const fn zset(name: &'static str) -> Self {

@@ -41,6 +41,7 @@ mod session;
 mod set_options;
 pub mod slowlog;
 pub mod spec;
+pub mod stream;
 pub mod string;
 mod table;
 pub mod zset;

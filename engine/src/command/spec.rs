@@ -158,6 +158,7 @@ pub enum Group {
     List,
     Server,
     SortedSet,
+    Stream,
     String,
 }
 
@@ -173,6 +174,7 @@ impl Group {
             Self::List => "list",
             Self::Server => "server",
             Self::SortedSet => "sorted-set",
+            Self::Stream => "stream",
             Self::String => "string",
         }
     }
@@ -188,6 +190,7 @@ impl Group {
             Self::List => acl::LIST,
             Self::Server => 0,
             Self::SortedSet => acl::SORTEDSET,
+            Self::Stream => acl::STREAM,
             Self::String => acl::STRING,
         }
     }

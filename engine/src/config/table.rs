@@ -156,8 +156,8 @@ Live Runtime "zset-max-listpack-entries" | "zset-max-ziplist-entries" => zset_ma
 Live Runtime "zset-max-listpack-value" | "zset-max-ziplist-value" => zset_max_listpack_value: u64, memory(0), "64", "Longest member that a packed sorted set holds.";
 Live Runtime "list-max-listpack-size" | "list-max-ziplist-size" => list_max_listpack_size: i32, signed(), "-2", "How much of a list is kept in one piece: -1 to -5 stand for 4, 8, 16, 32 and 64 KiB, a positive number counts elements.";
 Inert Runtime "list-compress-depth" => list_compress_depth: i32, count(), "0", "Lists are not compressed.";
-Inert Runtime "stream-node-max-bytes" => stream_node_max_bytes: u64, memory(0), "4096", "There are no streams.";
-Inert Runtime "stream-node-max-entries" => stream_node_max_entries: i64, between(0, LONG_MAX), "100", "There are no streams.";
+Live Runtime "stream-node-max-bytes" => stream_node_max_bytes: u64, memory(0), "4096", "Bytes of a stream's entries that are kept in one piece; 0 no limit.";
+Live Runtime "stream-node-max-entries" => stream_node_max_entries: i64, between(0, LONG_MAX), "100", "Entries of a stream that are kept in one piece; 0 no limit.";
 Live Runtime "hll-sparse-max-bytes" => hll_sparse_max_bytes: u64, memory(0), "3000", "Bytes up to which a HyperLogLog stays sparse.";
 }
 

@@ -4,6 +4,7 @@
 //! kept as it came.
 
 use super::encode::{LARGE, PACK};
+use super::stream::read_stream;
 use super::{Error, Reader, Scratch, ValueType};
 use super::{ziplist, zipmap};
 use crate::store::encoding::listpack::Listpack;
@@ -42,6 +43,9 @@ fn read_object(reader: &mut Reader<'_>, value_type: ValueType, limits: &Limits) 
         ValueType::ListZiplist => list_of_ziplist(reader, limits.list).map(Object::List),
         ValueType::ListQuicklist | ValueType::ListQuicklist2 => {
             list_of_pieces(reader, value_type, limits.list).map(Object::List)
+        }
+        ValueType::StreamListpacks | ValueType::StreamListpacks2 | ValueType::StreamListpacks3 => {
+            read_stream(reader, value_type).map(Object::from)
         }
         ValueType::Zset => zset_of_members(reader, Reader::double_text, &limits.zset).map(Object::Zset),
         ValueType::Zset2 => zset_of_members(reader, Reader::double, &limits.zset).map(Object::Zset),

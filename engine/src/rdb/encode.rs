@@ -1,5 +1,6 @@
 //! Values as bytes. One pass over a value, and nothing of it is copied but into the sink.
 
+use super::stream::write_stream;
 use super::{ByteCount, Compression, Sink, ValueType, Writer};
 use crate::store::{Hash, List, Object, Piece, Value, Zset};
 
@@ -13,6 +14,7 @@ pub fn type_of(value: Value<'_>) -> ValueType {
     match value {
         Value::Int(_) | Value::Bytes(_) | Value::Object(Object::String(_)) => ValueType::String,
         Value::Object(Object::List(_)) => ValueType::ListQuicklist2,
+        Value::Object(Object::Stream(_)) => ValueType::StreamListpacks2,
         Value::Object(Object::Zset(Zset::Packed(_))) => ValueType::ZsetListpack,
         Value::Object(Object::Zset(Zset::Table(_))) => ValueType::Zset2,
         Value::Object(Object::Hash(Hash::Packed(_))) => ValueType::HashListpack,
@@ -40,6 +42,7 @@ fn write_object<S: Sink>(writer: &mut Writer<S>, object: &Object) {
     match object {
         Object::String(bytes) => writer.string(bytes),
         Object::List(list) => write_list(writer, list),
+        Object::Stream(stream) => write_stream(writer, stream),
         Object::Zset(zset) => write_zset(writer, zset),
         Object::Hash(hash) => write_hash(writer, hash),
     }

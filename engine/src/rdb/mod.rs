@@ -5,6 +5,7 @@
 //! | `value_type` | the numbers that say how a value is written |
 //! | `writer`, `reader` | the pieces that values are made of: lengths, strings, numbers |
 //! | `encode`, `decode` | values |
+//! | `stream` | streams, both ways |
 //! | `lzf` | the compression of strings |
 //! | `ziplist`, `zipmap` | what Redis kept small collections in before listpacks |
 //! | `payload` | a value by itself, as DUMP answers it and RESTORE takes it |
@@ -24,6 +25,7 @@ mod encode;
 mod lzf;
 mod payload;
 mod reader;
+mod stream;
 mod value_type;
 mod writer;
 mod ziplist;

@@ -17,14 +17,19 @@ pub enum ValueType {
     HashZiplist = 13,
     /// Ziplists.
     ListQuicklist = 14,
+    /// Without what Redis 7.0 added: how many entries there have been, and were read.
+    StreamListpacks = 15,
     HashListpack = 16,
     ZsetListpack = 17,
     /// Listpacks and large elements.
     ListQuicklist2 = 18,
+    StreamListpacks2 = 19,
+    /// With the times at which consumers were last given something.
+    StreamListpacks3 = 21,
 }
 
 impl ValueType {
-    const ALL: [Self; 13] = [
+    const ALL: [Self; 16] = [
         Self::String,
         Self::List,
         Self::Zset,
@@ -35,9 +40,12 @@ impl ValueType {
         Self::ZsetZiplist,
         Self::HashZiplist,
         Self::ListQuicklist,
+        Self::StreamListpacks,
         Self::HashListpack,
         Self::ZsetListpack,
         Self::ListQuicklist2,
+        Self::StreamListpacks2,
+        Self::StreamListpacks3,
     ];
 
     pub fn from_number(number: u8) -> Option<Self> {

@@ -9,6 +9,7 @@
 //! | `entry`, `block` | key and value in one block; its layout |
 //! | `object` | types of value, and values with a heap of their own |
 //! | `list` | the type of that name, over encodings |
+//! | `stream` | streams: a log, and who reads it |
 //! | `zset` | sorted sets |
 //! | `hash` | hashes |
 //! | `scan`, `sample` | cursors, entries at random |
@@ -41,6 +42,7 @@ mod scan;
 mod segment;
 mod size_class;
 mod slab;
+mod stream;
 mod table;
 mod zset;
 
@@ -58,6 +60,7 @@ pub use list::{List, Piece};
 pub use object::{Collection, Object, Type};
 pub use sample::Pool;
 pub use scan::CURSOR_END;
+pub use stream::Stream;
 pub use zset::{Zset, ZsetLimits};
 
 #[cfg(test)]

@@ -6,6 +6,7 @@
 use super::hash::Hash;
 use super::list::List;
 use super::size_class::size_class;
+use super::stream::Stream;
 use super::zset::Zset;
 
 /// The type of a value, as TYPE names it.
@@ -48,6 +49,7 @@ pub enum Object {
     /// A string longer than a block holds.
     String(Vec<u8>),
     List(List),
+    Stream(Box<Stream>),
     Zset(Zset),
     Hash(Hash),
 }
@@ -57,6 +59,7 @@ impl Object {
         match self {
             Self::String(_) => Type::String,
             Self::List(_) => Type::List,
+            Self::Stream(_) => Type::Stream,
             Self::Zset(_) => Type::Zset,
             Self::Hash(_) => Type::Hash,
         }
@@ -67,6 +70,7 @@ impl Object {
         match self {
             Self::String(_) => "raw",
             Self::List(list) => list.encoding(),
+            Self::Stream(_) => "stream",
             Self::Zset(zset) => zset.encoding(),
             Self::Hash(hash) => hash.encoding(),
         }
@@ -78,6 +82,7 @@ impl Object {
             + match self {
                 Self::String(bytes) => size_class(bytes.capacity()),
                 Self::List(list) => list.memory(),
+                Self::Stream(stream) => size_class(size_of::<Stream>()) + stream.memory(),
                 Self::Zset(zset) => zset.memory(),
                 Self::Hash(hash) => hash.memory(),
             }
@@ -87,7 +92,7 @@ impl Object {
     pub fn as_bytes(&self) -> Option<&[u8]> {
         match self {
             Self::String(bytes) => Some(bytes),
-            Self::List(_) | Self::Zset(_) | Self::Hash(_) => None,
+            Self::List(_) | Self::Stream(_) | Self::Zset(_) | Self::Hash(_) => None,
         }
     }
 
@@ -97,6 +102,7 @@ impl Object {
         match self {
             Self::String(_) => budget,
             Self::List(list) => list.free_step(budget),
+            Self::Stream(stream) => stream.free_step(budget),
             Self::Zset(zset) => zset.free_step(budget),
             Self::Hash(hash) => hash.free_step(budget),
         }
@@ -133,5 +139,23 @@ impl Collection for List {
 impl From<List> for Object {
     fn from(list: List) -> Self {
         Self::List(list)
+    }
+}
+
+impl Collection for Stream {
+    #[inline]
+    fn of(object: &Object) -> Option<&Self> {
+        if let Object::Stream(stream) = object { Some(stream) } else { None }
+    }
+
+    #[inline]
+    fn of_mut(object: &mut Object) -> Option<&mut Self> {
+        if let Object::Stream(stream) = object { Some(stream) } else { None }
+    }
+}
+
+impl From<Stream> for Object {
+    fn from(stream: Stream) -> Self {
+        Self::Stream(Box::new(stream))
     }
 }

@@ -7,7 +7,8 @@ use bobbin_engine::rdb::{
 };
 use bobbin_engine::store::encoding::listpack::Element;
 use bobbin_engine::store::encoding::quicklist::{ChunkLimit, End};
-use bobbin_engine::store::{Entry, Hash, HashLimits, List, Object, Value, Zset, ZsetLimits};
+use bobbin_engine::store::encoding::stream::{NewId, NodeLimits, Order, StreamId};
+use bobbin_engine::store::{Entry, Hash, HashLimits, List, Object, Stream, Value, Zset, ZsetLimits};
 
 const KEY: &[u8] = b"key";
 const STRING_LEN_MAX: usize = 1 << 20;
@@ -66,6 +67,7 @@ fn check_entry(entry: &Entry) {
     assert_eq!(entry.key(), KEY);
     match entry.value() {
         Value::Object(Object::List(list)) => check_list(list),
+        Value::Object(Object::Stream(stream)) => check_stream(stream),
         Value::Object(Object::Zset(zset)) => check_zset(zset),
         Value::Object(Object::Hash(hash)) => check_hash(hash),
         Value::Object(Object::String(_)) | Value::Int(_) | Value::Bytes(_) => {}
@@ -89,6 +91,25 @@ fn check_list(list: &List) {
     while !copy.is_empty() {
         copy.remove_end(End::Front, limit);
     }
+}
+
+fn check_stream(stream: &Stream) {
+    let log = &stream.log;
+    let ids = |order| log.range(StreamId::MIN, StreamId::MAX, order).map(|entry| entry.id);
+    let forwards: Vec<_> = ids(Order::Ascending).collect();
+    let mut backwards: Vec<_> = ids(Order::Descending).collect();
+    backwards.reverse();
+    assert_eq!(forwards, backwards);
+    assert_eq!(forwards.len() as u64, log.len());
+    assert!(forwards.is_sorted_by(|a, b| a < b));
+    assert_eq!(log.first_id(), forwards.first().copied().unwrap_or_default());
+    let mut copy = log.clone();
+    if let Ok(id) = copy.resolve(NewId::Auto, 1) {
+        copy.append(id, [&b"name"[..], b"value"].into_iter(), NodeLimits { bytes_max: 0, entries_max: 0 });
+        assert_eq!(copy.delete(&[id]), 1);
+    }
+    assert_eq!(copy.delete(&forwards), forwards.len());
+    assert!(copy.is_empty());
 }
 
 fn check_zset(zset: &Zset) {

@@ -151,6 +151,31 @@ fn hashes() -> Vec<Sample> {
     ]
 }
 
+fn scripted(payload: Payload, script: impl IntoIterator<Item = String>) -> Sample {
+    Sample { commands: script.into_iter().map(|line| words(&line)).collect(), payload }
+}
+
+fn streams() -> Vec<Sample> {
+    let add = |n: u64| match n % 7 {
+        0 => format!("XADD k {n}-{n} other {n}"),
+        1 => format!("XADD k {n}-0 a {} b x{n}", "long".repeat(1 + n as usize % 50)),
+        _ => format!("XADD k {n}-1 a {n} b x{n}"),
+    };
+    let lines = |script: &[&str]| script.iter().map(ToString::to_string).collect::<Vec<_>>();
+    let delete = |n: u64| format!("XDEL k {n}-1");
+    vec![
+        scripted(Payload::Same, lines(&["XADD k 1-1 a 1"])),
+        scripted(Payload::Same, lines(&["XADD k 1-1 a 1", "XDEL k 1-1"])),
+        scripted(Payload::Same, lines(&["XADD k 5 a 1", "XADD k 18446744073709551615-1 a 1", "XDEL k 5"])),
+        scripted(Payload::Same, lines(&["XADD k 5 a 1", "XSETID k 9-9 ENTRIESADDED 70000 MAXDELETEDID 3-3"])),
+        scripted(Payload::Same, (1..=1000).map(add)),
+        scripted(Payload::Same, (1..=300).map(add).chain((0..200).map(|n| delete(n * 3)))),
+        scripted(Payload::Same, (1..=500).map(add).chain(lines(&["XTRIM k MAXLEN 77"]))),
+        scripted(Payload::Same, (1..=500).map(add).chain(lines(&["XTRIM k MINID ~ 77"]))),
+        scripted(Payload::Same, (1..=5).map(add).chain(lines(&["XDEL k 4-1 5-1", "XTRIM k MINID 5"]))),
+    ]
+}
+
 /// Servers side by side, each with the values of the other.
 struct Exchange {
     bobbin: Client,
@@ -264,6 +289,13 @@ fn hashes_go_both_ways() {
     for sample in hashes() {
         exchange.check(&Sample { payload: Payload::Own, ..sample }, false);
     }
+}
+
+#[test]
+fn streams_go_both_ways() {
+    exchange(&streams());
+    let mut exchange = Exchange::start(&["--stream-node-max-entries", "3", "--rdbcompression", "no"]);
+    streams().iter().for_each(|sample| exchange.check(sample, false));
 }
 
 /// Both answer `DUMP a` with these bytes after `SET a v`.

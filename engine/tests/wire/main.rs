@@ -27,5 +27,6 @@ mod network;
 mod scan;
 mod server;
 mod slowlog;
+mod stream;
 mod string;
 mod zset;

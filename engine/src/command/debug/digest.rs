@@ -14,6 +14,7 @@ use crate::errand::{Errand, Need, Targets};
 use crate::error::CommandError;
 use crate::store::encoding::listpack::Element;
 use crate::store::encoding::quicklist::End;
+use crate::store::encoding::stream;
 use crate::store::{Db, Entry, Object, Type, Value};
 
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -53,6 +54,7 @@ impl Digest {
                 let mut digits = itoa::Buffer::new();
                 list.iter(0, End::Front).for_each(|element| self.mix(element.text(&mut digits)));
             }
+            Object::Stream(stream) => stream.log.entries().for_each(|entry| self.mix_stream_entry(entry)),
             Object::Zset(zset) => zset.iter().for_each(|(member, score)| self.xor_member(member, score)),
             Object::Hash(hash) => hash.iter().for_each(|(field, value)| self.xor_pair(field, value)),
         }
@@ -63,6 +65,15 @@ impl Digest {
         digest.mix(&field.to_vec());
         digest.mix(&value.to_vec());
         self.xor(&digest.0);
+    }
+
+    fn mix_stream_entry(&mut self, entry: stream::Entry<'_>) {
+        let mut digits = itoa::Buffer::new();
+        self.mix(&entry.id.joined(b'.'));
+        for (name, value) in entry.fields {
+            self.mix(name.text(&mut digits));
+            self.mix(value.text(&mut digits));
+        }
     }
 
     fn xor_member(&mut self, member: Element<'_>, score: f64) {

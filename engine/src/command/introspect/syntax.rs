@@ -104,6 +104,8 @@ const TYPES: &[(Shape, &[&str])] = &[
             "decrement",
             "destination-db",
             "end",
+            "entries-added",
+            "entries-read",
             "frequency",
             "increment",
             "index",

@@ -2,6 +2,7 @@
 //! types and thresholds.
 
 pub(crate) mod arena;
+pub(crate) mod btree;
 pub(crate) mod chunked_vec;
 pub(crate) mod hash_packed;
 pub(crate) mod hash_table;
@@ -12,5 +13,6 @@ pub(crate) mod member_table;
 pub mod quicklist;
 pub(crate) mod score_tree;
 pub(crate) mod short_bytes;
+pub mod stream;
 pub(crate) mod zset_packed;
 pub(crate) mod zset_table;
