@@ -42,12 +42,10 @@ impl Hash {
 
     /// A hash of fields and values in turn, of which there must be as many. `None` if a field is there twice.
     pub fn from_listpack(pairs: Listpack, limits: &HashLimits) -> Option<Self> {
-        let packed = Self::Packed(HashPacked::from_pairs(pairs));
-        let mut fields = packed.iter().map(|(field, _)| field.to_vec()).collect::<Vec<_>>();
-        fields.sort_unstable();
-        if fields.windows(2).any(|pair| pair[0] == pair[1]) {
+        if !pairs.are_distinct(2) {
             return None;
         }
+        let packed = Self::Packed(HashPacked::from_pairs(pairs));
         let long = |text: Element<'_>| text.text_len() > limits.packed_text_len_max;
         let fits = packed.len() <= limits.packed_len_max
             && !packed.iter().any(|(field, value)| long(field) || long(value));

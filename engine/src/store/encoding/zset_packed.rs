@@ -43,7 +43,7 @@ impl ZsetPacked {
         let numbers = pairs.iter().skip(1).step_by(2).all(|score| number_of(score).is_some());
         let packed = Self { pairs };
         let whole = packed.pairs.len().is_multiple_of(2);
-        if whole && numbers && packed.is_in_order() && packed.members_differ() {
+        if whole && numbers && packed.is_in_order() && packed.pairs.are_distinct(2) {
             Ok(packed)
         } else {
             Err(Malformed)
@@ -127,13 +127,6 @@ impl ZsetPacked {
         pairs.clone().zip(pairs.skip(1)).all(|((member, score), (next, next_score))| {
             is_before((score, member.text(&mut digits)), (next_score, next.text(&mut next_digits)))
         })
-    }
-
-    fn members_differ(&self) -> bool {
-        let mut members: Vec<Element<'_>> = self.iter(0..self.len()).map(|(member, _)| member).collect();
-        let (mut digits, mut next_digits) = (itoa::Buffer::new(), itoa::Buffer::new());
-        members.sort_unstable_by(|a, b| a.text(&mut digits).cmp(b.text(&mut next_digits)));
-        members.windows(2).all(|pair| pair[0].text(&mut digits) != pair[1].text(&mut next_digits))
     }
 
     fn find(&self, text: &[u8]) -> Option<Pair> {

@@ -213,6 +213,19 @@ impl Listpack {
         }
     }
 
+    /// Whether every `step`-th element, from the first on, is there once only among these.
+    pub fn are_distinct(&self, step: usize) -> bool {
+        let key = |element| match element {
+            Element::Int(number) => (Some(number), &b""[..]),
+            Element::Str(text) => (None, text),
+        };
+        // A number may have come in as a text, from outside.
+        let one_spelling = |element| if let Element::Str(text) = element { text.into() } else { element };
+        let mut keys: Vec<_> = self.iter().step_by(step).map(one_spelling).map(key).collect();
+        keys.sort_unstable();
+        keys.windows(2).all(|pair| pair[0] != pair[1])
+    }
+
     #[inline]
     pub fn iter(&self) -> Iter<'_> {
         Iter { rest: &self.bytes[ELEMENTS_AT..] }

@@ -195,6 +195,16 @@ fn run(op: Op, pack: &mut Listpack, model: &mut Vec<Vec<u8>>) {
     }
 }
 
+#[test]
+fn what_is_there_twice_is_found_however_it_is_kept() {
+    assert!(pack(&[b"a", b"1", b"b", b"1", b"12", b""]).are_distinct(2));
+    assert!(!pack(&[b"a", b"1", b"b", b"1", b"12", b""]).are_distinct(1));
+    assert!(!pack(&[b"a", b"b", b"c", b"a"]).are_distinct(3));
+    // The number 7, and a text that spells it.
+    let bytes = b"\x0c\x00\x00\x00\x02\x00\x07\x01\x817\x02\xff";
+    assert!(!Listpack::from_bytes(bytes).expect("a listpack").are_distinct(1));
+}
+
 proptest! {
     #[test]
     fn a_listpack_holds_what_a_vector_would(ops in prop::collection::vec(op(), 0..60)) {
