@@ -22,10 +22,11 @@ impl Ticket {
 }
 
 /// Which reactors are visited.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Targets {
     All,
     One(ReactorId),
+    These(Vec<ReactorId>),
 }
 
 /// The command that an errand is for.
@@ -40,6 +41,8 @@ pub struct Asked {
 pub enum Need {
     /// Nothing: the visit does not look at keys.
     Nothing,
+    /// The errand's keys are in their places, and no transaction is about to change them.
+    Keys,
     /// Every key is in its place: none is lent to a transaction.
     WholeShard,
     /// All targets are visited in one atomic step of the whole database.
@@ -52,6 +55,11 @@ pub trait Errand: Debug + Send + Sync + 'static {
 
     fn need(&self) -> Need {
         Need::Nothing
+    }
+
+    /// What [`Need::Keys`] is about.
+    fn keys(&self) -> &[Box<[u8]>] {
+        &[]
     }
 
     /// Runs on every target.
@@ -93,6 +101,7 @@ pub type AnyAnswer = Box<dyn Any + Send>;
 /// [`Errand`] without its answer's type, as the mesh carries it.
 pub trait AnyErrand: Debug + Send + Sync {
     fn need(&self) -> Need;
+    fn keys(&self) -> &[Box<[u8]>];
     fn visit(&self, core: &mut Core) -> AnyAnswer;
     fn finish(
         &self,
@@ -105,6 +114,10 @@ pub trait AnyErrand: Debug + Send + Sync {
 impl<E: Errand> AnyErrand for E {
     fn need(&self) -> Need {
         Errand::need(self)
+    }
+
+    fn keys(&self) -> &[Box<[u8]>] {
+        Errand::keys(self)
     }
 
     fn visit(&self, core: &mut Core) -> AnyAnswer {

@@ -48,6 +48,13 @@ pub struct ReplyTo {
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct TxId(pub u64);
 
+/// The keys a connection watches for its next EXEC; `number` is unique on its reactor.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct WatchId {
+    pub reactor: ReactorId,
+    pub number: u64,
+}
+
 /// Row of a command (or subcommand) in the command table.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct CommandId(pub u16);

@@ -48,10 +48,10 @@ pub const ROWS: &[Command] = &[
         "Selects the connection's database.",
         "index",
     ),
-    command("quit", -1, GREETING, Group::Connection, Run::Conn(quit))
+    command("quit", -1, GREETING | flag::UNQUEUED, Group::Connection, Run::Conn(quit))
         .deprecated("7.2.0", "closing the connection")
         .docs("1.0.0", "O(1)", "Closes the connection once its replies are out.", ""),
-    command("reset", 1, GREETING, Group::Connection, Run::Conn(reset)).docs(
+    command("reset", 1, GREETING | flag::UNQUEUED, Group::Connection, Run::Conn(reset)).docs(
         "6.2.0",
         "O(1)",
         "Makes the connection as it was when it was new.",
@@ -212,6 +212,7 @@ fn reset(session: &mut Session<'_>, _: Args<'_>) -> Result<(), CommandError> {
         session.core.forget_monitor(session.conn.id);
     }
     let authenticated = session.core.env.config.requirepass.is_empty();
+    session.core.unwatch(session.conn);
     session.conn.reset(authenticated);
     session.reply(|reply| reply.simple("RESET"));
     Ok(())

@@ -44,6 +44,7 @@ pub mod spec;
 pub mod stream;
 pub mod string;
 mod table;
+pub mod transaction;
 pub mod zset;
 
 pub use args::{Args, OwnedArgs};

@@ -17,11 +17,13 @@ pub struct Session<'a> {
     pub command: &'static Command,
     args: Args<'a>,
     asked: bool,
+    /// It will run later, and be shown to monitors then.
+    pub is_deferred: bool,
 }
 
 impl<'a> Session<'a> {
     pub fn new(core: &'a mut Core, conn: &'a mut Conn, command: &'static Command, args: Args<'a>) -> Self {
-        Self { core, conn, command, args, asked: false }
+        Self { core, conn, command, args, asked: false, is_deferred: false }
     }
 
     /// Writes the reply.

@@ -42,6 +42,10 @@ pub mod flag {
     pub const BARRIER: u32 = 1 << 24;
     /// Ours: runs while clients are paused.
     pub const UNPAUSED: u32 = 1 << 25;
+    /// Ours: runs at once between MULTI and EXEC.
+    pub const UNQUEUED: u32 = 1 << 26;
+    /// Ours: runs what MULTI has queued, and is judged by that.
+    pub const RUNS_QUEUE: u32 = 1 << 27;
 
     /// Names in the order in which COMMAND INFO lists them; `may_replicate` and `protected` it keeps to itself.
     pub const NAMES: &[(u32, &str)] = &[
@@ -160,6 +164,7 @@ pub enum Group {
     SortedSet,
     Stream,
     String,
+    Transactions,
 }
 
 impl Group {
@@ -176,6 +181,7 @@ impl Group {
             Self::SortedSet => "sorted-set",
             Self::Stream => "stream",
             Self::String => "string",
+            Self::Transactions => "transactions",
         }
     }
 
@@ -192,6 +198,7 @@ impl Group {
             Self::SortedSet => acl::SORTEDSET,
             Self::Stream => acl::STREAM,
             Self::String => acl::STRING,
+            Self::Transactions => acl::TRANSACTION,
         }
     }
 }

@@ -40,6 +40,7 @@ const FAMILIES: &[&[Command]] = &[
     super::stream::read::ROWS,
     super::stream::trim::ROWS,
     super::string::ROWS,
+    super::transaction::ROWS,
     super::zset::add::ROWS,
     super::zset::combine::ROWS,
     super::zset::range::ROWS,

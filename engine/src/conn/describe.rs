@@ -24,7 +24,8 @@ impl Conn {
         field(out, " idle", seconds_since(self.last_active_ms));
         field(out, " flags", self.flag_letters());
         field(out, " db", self.db);
-        out.extend_from_slice(b" sub=0 psub=0 ssub=0 multi=-1");
+        out.extend_from_slice(b" sub=0 psub=0 ssub=0");
+        field(out, " multi", if self.multi.is_open { self.multi.block.len() as i64 } else { -1 });
         self.describe_memory(out);
         field(out, " events", self.event_letters());
         field(out, " cmd", self.last_command.map_or("NULL", |id| command::row(id).name));
@@ -39,7 +40,8 @@ impl Conn {
     fn describe_memory(&self, out: &mut Vec<u8>) {
         field(out, " qbuf", self.query.len());
         field(out, " qbuf-free", self.query.capacity() - self.query.len());
-        out.extend_from_slice(b" argv-mem=0 multi-mem=0");
+        out.extend_from_slice(b" argv-mem=0");
+        field(out, " multi-mem", self.multi.block.memory());
         field(out, " rbs", self.out.capacity());
         field(out, " rbp", self.out.capacity());
         field(out, " obl", self.out.len());
@@ -53,12 +55,14 @@ impl Conn {
         let about = &self.about;
         let texts = about.name.capacity() + about.lib_name.capacity() + about.lib_version.capacity();
         let buffers = self.query.capacity() + self.out.capacity() + self.sending + self.order.aside_len();
+        let buffers = buffers + self.multi.block.memory();
         size_of::<Self>() + size_of_val(&**about) + texts + buffers
     }
 
     fn flag_letters(&self) -> String {
         let letters = [
             (self.monitor, 'O'),
+            (self.multi.is_open, 'x'),
             (self.hold == Hold::Paused, 'b'),
             (self.closing == Closing::AfterFlush, 'c'),
             (self.closing == Closing::Now, 'A'),

@@ -4,6 +4,7 @@
 //! and the session (database, protocol, name …). All bounds are in [`crate::limits`].
 
 mod describe;
+mod multi;
 mod order;
 mod table;
 
@@ -11,6 +12,7 @@ use std::net::SocketAddr;
 
 use bobbin_proto::{Parser, Version};
 
+pub use multi::{Multi, Running, Watching};
 pub use order::ReplyOrder;
 pub use table::ConnTable;
 
@@ -111,6 +113,8 @@ pub enum Hold {
     Paused,
     /// Until the client has read replies.
     Output,
+    /// An EXEC runs step by step.
+    Exec,
 }
 
 /// One client.
@@ -142,6 +146,13 @@ pub struct Conn {
     /// The reactor was told to stop reading.
     pub reading_paused: bool,
     pub monitor: bool,
+    pub multi: Multi,
+    /// What WATCH has named.
+    pub watching: Option<Box<Watching>>,
+    /// An EXEC that runs step by step.
+    pub running: Option<Box<Running>>,
+    /// Its socket is gone, and it stays for what is under way.
+    pub is_orphan: bool,
     pub last_active_ms: u64,
     /// When the output first was over the soft limit; 0: it is not.
     pub over_soft_since_ms: u64,
@@ -195,6 +206,10 @@ impl Conn {
             sending: 0,
             reading_paused: false,
             monitor: false,
+            multi: Multi::default(),
+            watching: None,
+            running: None,
+            is_orphan: false,
             last_active_ms: now_ms,
             over_soft_since_ms: 0,
             commands: 0,
@@ -218,10 +233,10 @@ impl Conn {
         self.session.version()
     }
 
-    /// Not every command may be run: checked for each, so it is one test.
+    /// Not every command may be run, or not at once: checked for each, so it is one test.
     #[inline]
     pub fn is_restricted(&self) -> bool {
-        !self.authenticated | self.monitor
+        !self.authenticated | self.monitor | self.multi.is_open
     }
 
     /// A command ran, or is on its way.
@@ -239,6 +254,7 @@ impl Conn {
         self.authenticated = authenticated;
         self.reply_mode = ReplyMode::On;
         self.monitor = false;
+        self.multi.end();
         self.about.name = Vec::new();
         self.about.user = DEFAULT_USER.to_vec();
     }
@@ -271,7 +287,7 @@ impl Conn {
     /// Commands in its input may be run.
     #[inline]
     pub fn runs_on(&self) -> bool {
-        self.hold == Hold::None && self.closing < Closing::AfterFlush
+        self.hold == Hold::None && self.running.is_none() && self.closing < Closing::AfterFlush
     }
 
     /// The next move is the server's: its silence is not the client's.

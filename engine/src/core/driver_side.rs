@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use bobbin_proto::{Reply, Span};
 
+use super::exec::holds_locks;
 use super::shard::Caller;
 use super::{Core, Now, Shutdown};
 use crate::command::{self, Args, Run};
@@ -37,6 +38,7 @@ impl Core {
         for id in std::mem::take(&mut self.stalled) {
             self.end_hold(id, Hold::Lane);
         }
+        self.step_held();
         self.shard.set_clock(now);
         if now.mono_us >= self.timers.next_us() {
             self.run_timers();
@@ -121,11 +123,17 @@ impl Core {
 
     /// Input: the socket is closed, nothing of it is in flight. The connection is forgotten.
     pub fn closed(&mut self, id: ConnId) {
-        if let Some(conn) = self.conns.remove(id) {
-            self.env.shared.client_went(self.id);
-            if conn.monitor {
-                self.forget_monitor(conn.id);
-            }
+        let Some(mut conn) = self.conns.take_out(id) else { return };
+        self.env.shared.client_went(self.id);
+        if conn.monitor {
+            self.forget_monitor(conn.id);
+        }
+        self.unwatch(&mut conn);
+        conn.is_orphan = true;
+        let stays = conn.running.is_some();
+        self.conns.put_back(conn);
+        if !stays {
+            self.conns.remove(id);
         }
     }
 
@@ -182,7 +190,7 @@ impl Core {
     fn run_frame(&mut self, from: ReactorId, head: CommandHead, args: Args<'_>) {
         let row = command::row(head.command);
         let (Run::Shard(run) | Run::Scatter(run, _)) = row.run else { return };
-        if !self.schedule.is_idle() && self.schedule.blocks(row.id, args) {
+        if !self.schedule.is_idle() && !holds_locks(head.session) && self.schedule.blocks(row.id, args) {
             let job = Job { command: row.id, db: head.db, session: head.session, args: args.into() };
             let reply_to = ReplyTo { reactor: from, conn: head.conn, seq: head.seq };
             return self.schedule_alone(Part::Alone { job, reply_to });
@@ -257,6 +265,10 @@ impl Core {
         while let Some(id) = self.listed.pop() {
             let Some(mut conn) = self.conns.take_out(id) else { continue };
             conn.listed = false;
+            if conn.is_orphan {
+                self.conns.put_back(conn);
+                continue;
+            }
             let action = self.action(&mut conn);
             self.conns.put_back(conn);
             return Some(action);
@@ -305,6 +317,9 @@ impl Core {
     /// Output: when [`Core::begin`] has to be called at the latest, in microseconds of the monotonic clock.
     pub fn next_deadline_us(&self) -> u64 {
         let timers_us = self.timers.next_us();
+        if !self.stepping.is_empty() {
+            return self.env.now.mono_us;
+        }
         if self.stalled.is_empty() && !self.outbox.is_held_up() {
             return timers_us;
         }

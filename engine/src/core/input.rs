@@ -39,7 +39,7 @@ impl Core {
         conn.last_active_ms = self.env.now.unix_ms();
         self.observed.counts.net_in += bytes.len() as u64;
         self.observed.counts.reads += 1;
-        if conn.query.is_empty() && conn.hold == Hold::None {
+        if conn.query.is_empty() && conn.hold == Hold::None && conn.running.is_none() {
             let consumed = self.run_input(&mut conn, bytes);
             keep_rest(&mut conn, &bytes[consumed..]);
         } else if conn.closing < Closing::AfterFlush {
@@ -53,6 +53,13 @@ impl Core {
     /// Runs on a connection whose hold is over.
     pub(super) fn resume(&mut self, id: ConnId) {
         let Some(mut conn) = self.conns.take_out(id) else { return };
+        if conn.running.is_some() {
+            self.run_on_held(&mut conn);
+        }
+        if conn.is_orphan && conn.running.is_none() {
+            self.conns.put_back(conn);
+            return drop(self.conns.remove(id));
+        }
         self.run_query(&mut conn);
         self.after_input(conn);
     }

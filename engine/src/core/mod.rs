@@ -12,6 +12,7 @@ mod clients;
 mod driver_side;
 mod env;
 mod evict;
+mod exec;
 mod input;
 mod observing;
 mod outbox;
@@ -64,6 +65,9 @@ pub struct Core {
     resumed: Vec<ConnId>,
     /// Connections that wait for room in a lane.
     stalled: Vec<ConnId>,
+    /// Connections whose EXEC has its next step to make.
+    stepping: Vec<ConnId>,
+    last_watch: u64,
     pub pause: Option<Pause>,
     /// Where the walk over connections that looks for idle ones goes on.
     walked: usize,
@@ -118,6 +122,8 @@ impl Core {
             listed: Vec::new(),
             resumed: Vec::new(),
             stalled: Vec::new(),
+            stepping: Vec::new(),
+            last_watch: 0,
             pause: None,
             walked: 0,
             timers: Timers::default(),

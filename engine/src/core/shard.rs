@@ -7,11 +7,12 @@ use bobbin_proto::Reply;
 use super::env::{Now, Shared, Stopwatch};
 use crate::command::{Args, Command, Cx, Event, ShardFn};
 use crate::config::Config;
-use crate::ids::ReactorId;
+use crate::ids::{ReactorId, WatchId};
 use crate::mesh::SessionBits;
 use crate::observe::ShardStats;
 use crate::rdb::Checksum;
 use crate::store::{Entry, EvictConfig, Evictor, Keyspace, Lookup, Policy};
+use crate::txn::{Changed, Watches};
 
 /// What surrounds the code that runs in a core.
 #[derive(Debug)]
@@ -50,6 +51,11 @@ pub struct ShardRest {
     pub active_expire: bool,
     /// DEBUG SET-SKIP-CHECKSUM-VALIDATION
     pub payload_checksum: Checksum,
+    pub watches: Watches,
+    /// Keys changed in the workspace, while they are noted: their shards are told.
+    changes: Option<Changed>,
+    /// Somebody wants to know of changes.
+    is_attentive: bool,
     /// Keys that a read found expired; removed once the command has run.
     expired: Vec<(usize, Box<[u8]>)>,
 }
@@ -65,13 +71,42 @@ impl ShardRest {
 
     /// Notes that a key has changed.
     #[inline]
-    pub fn changed(&mut self, _db: usize, _key: &[u8], _event: Event) {
-        self.stats.changes += 1;
+    pub fn changed(&mut self, db: usize, key: &[u8], _event: Event) {
+        self.changed_unannounced(db, key);
     }
 
     /// Notes a change that has no event.
-    pub fn changed_unannounced(&mut self, _db: usize, _key: &[u8]) {
+    #[inline]
+    pub fn changed_unannounced(&mut self, db: usize, key: &[u8]) {
         self.stats.changes += 1;
+        if self.is_attentive {
+            self.tell_of_change(db as u16, key);
+        }
+    }
+
+    #[cold]
+    fn tell_of_change(&mut self, db: u16, key: &[u8]) {
+        match &mut self.changes {
+            Some(changes) => changes.push((db, key.into())),
+            None => self.watches.touch(db, key),
+        }
+    }
+
+    /// Notes changes from now on: the keys belong to other shards.
+    pub fn follow_changes(&mut self) {
+        self.changes = Some(Vec::new());
+        self.is_attentive = true;
+    }
+
+    /// What has changed since [`Self::follow_changes`].
+    pub fn take_changes(&mut self) -> Changed {
+        self.is_attentive = !self.watches.is_empty();
+        self.changes.take().unwrap_or_default()
+    }
+
+    pub fn unwatch(&mut self, id: WatchId) {
+        self.watches.forget(id);
+        self.is_attentive = !self.watches.is_empty() || self.changes.is_some();
     }
 
     #[cold]
@@ -138,6 +173,9 @@ impl Shard {
                 evictor: Evictor::new(evict_config(config)),
                 active_expire: true,
                 payload_checksum: Checksum::default(),
+                watches: Watches::default(),
+                changes: None,
+                is_attentive: false,
                 expired: Vec::new(),
             },
             clock_secs: 0,
@@ -185,8 +223,29 @@ impl Shard {
         true
     }
 
+    /// Watches a key for an EXEC. One whose time is over is removed first: it is missing to whoever watches it.
+    pub fn watch(&mut self, id: WatchId, db: u16, key: &[u8], now_ms: u64) {
+        if let Lookup::Expired = self.keyspace.db(db.into()).find_live(key, now_ms) {
+            self.rest.expire(&mut self.keyspace, db.into(), key);
+        }
+        self.rest.watches.watch(id, db, key);
+        self.rest.is_attentive = true;
+    }
+
+    /// Whether a watched key has changed, or its time is over.
+    pub fn watch_failed(&self, watch: Option<WatchId>, now_ms: u64) -> bool {
+        let Some(watch) = watch else { return false };
+        let is_over = |(db, key): (u16, &[u8])| {
+            matches!(self.keyspace.db(db.into()).find_live(key, now_ms), Lookup::Expired)
+        };
+        self.rest.watches.has_changed(watch) || self.rest.watches.keys_of(watch).any(is_over)
+    }
+
     /// Lets two databases change places.
     pub fn swapdb(&mut self, first: usize, second: usize) {
+        let (keyspace, pair) = (&self.keyspace, [first, second]);
+        let holds = |key: &[u8]| pair.iter().any(|&db| keyspace.db(db).find(key).is_some());
+        self.rest.watches.touch_where(|db, key| pair.contains(&db.into()) && holds(key));
         self.keyspace.swapdb(first, second);
         self.rest.stats.changes += 1;
     }
@@ -194,6 +253,10 @@ impl Shard {
     /// Empties one database, or all; what they held is freed in slices.
     pub fn flush(&mut self, db: Option<usize>) {
         let dbs = db.map_or(0..self.keyspace.databases(), |db| db..db + 1);
+        let keyspace = &self.keyspace;
+        let removes =
+            |db: u16, key: &[u8]| dbs.contains(&db.into()) && keyspace.db(db.into()).find(key).is_some();
+        self.rest.watches.touch_where(removes);
         for db in dbs {
             let db = self.keyspace.db_mut(db);
             self.rest.stats.changes += db.len() as u64;

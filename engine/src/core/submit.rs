@@ -8,6 +8,7 @@ use std::sync::Arc;
 
 use bobbin_proto::Reply;
 
+use super::exec::{aborted_because, flags_of, holds_locks};
 use super::shard::Caller;
 use super::{Core, Pause};
 use crate::command::{self, Args, Command, Merge, Run, Session, ShardFn, flag};
@@ -43,11 +44,23 @@ impl Core {
             }
         };
         if let Some(pause) = self.pause
-            && self.pauses(pause, row)
+            && self.pauses(pause, conn, row)
         {
             conn.hold = Hold::Paused;
             return Flow::NotYet;
         }
+        if conn.multi.is_open && !row.has(flag::UNQUEUED) {
+            conn.multi.block.push(row, args);
+            conn.reply(|out| out.extend_from_slice(b"+QUEUED\r\n"));
+            conn.count_command(row.id);
+            return Flow::Done;
+        }
+        self.dispatch(conn, row, args)
+    }
+
+    /// Runs a command that may run, wherever it belongs.
+    #[inline]
+    pub(super) fn dispatch(&mut self, conn: &mut Conn, row: &'static Command, args: Args<'_>) -> Flow {
         let flow = match row.run {
             Run::Shard(run) => self.submit_keyed(conn, row, run, None, args),
             Run::Scatter(run, merge) => self.submit_keyed(conn, row, run, Some(merge), args),
@@ -79,7 +92,7 @@ impl Core {
         if conn.is_restricted() {
             self.check_restricted(conn, row)?;
         }
-        if row.has(flag::DENYOOM) && self.env.config.maxmemory > 0 {
+        if self.env.config.maxmemory > 0 && flags_of(conn, row, flag::DENYOOM) {
             self.make_room();
             if self.env.out_of_memory {
                 return Err(CommandError::OutOfMemory);
@@ -97,6 +110,9 @@ impl Core {
         if conn.monitor && matches!(row.run, Run::Shard(_) | Run::Scatter(..)) {
             return Err(CommandError::text("ERR Replica can't interact with the keyspace"));
         }
+        if conn.multi.is_open && row.has(flag::NO_MULTI) {
+            return Err(CommandError::text("ERR Command not allowed inside a transaction"));
+        }
         Ok(())
     }
 
@@ -111,22 +127,30 @@ impl Core {
         if let Some(row) = row.and_then(|row| named(row, args)) {
             self.observed.commands.rejected(row.id);
         }
-        self.observed.errors.count(error);
+        conn.multi.is_aborted = conn.multi.is_open;
         let version = conn.version();
-        conn.reply(|out| error.write(&mut Reply::new(out, version)));
+        if row.is_some_and(|row| row.has(flag::RUNS_QUEUE)) {
+            self.discard(conn);
+            let error = aborted_because(error);
+            self.observed.errors.count(&error);
+            conn.reply(|out| error.write(&mut Reply::new(out, version)));
+        } else {
+            self.observed.errors.count(error);
+            conn.reply(|out| error.write(&mut Reply::new(out, version)));
+        }
         conn.last_command = row.map(|row| row.id);
         conn.reply_mode.command_done();
     }
 
     #[cold]
-    fn pauses(&self, pause: Pause, row: &Command) -> bool {
+    fn pauses(&self, pause: Pause, conn: &Conn, row: &Command) -> bool {
         if pause.until_ms <= self.env.now.unix_ms() || row.has(flag::UNPAUSED) {
             return false;
         }
-        !pause.writes_only || row.is_write() || row.has(flag::MAY_REPLICATE)
+        !pause.writes_only || flags_of(conn, row, flag::WRITE | flag::MAY_REPLICATE)
     }
 
-    fn run_on_conn(
+    pub(super) fn run_on_conn(
         &mut self,
         conn: &mut Conn,
         row: &'static Command,
@@ -141,7 +165,10 @@ impl Core {
         let start = self.env.stopwatch.read();
         let mut session = Session::new(self, conn, row, args);
         let ran = run(&mut session, args);
-        let asked = session.asked();
+        let (asked, is_deferred) = (session.asked(), session.is_deferred);
+        if is_deferred {
+            return Flow::Done;
+        }
         // Only now, as in Redis: the database shown is the one that SELECT changed to.
         self.feed_monitors(conn, row, args);
         if !asked {
@@ -196,7 +223,7 @@ impl Core {
 
     #[inline]
     fn run_here(&mut self, conn: &mut Conn, row: &'static Command, run: ShardFn, args: Args<'_>) -> Flow {
-        if !self.schedule.is_idle() && self.schedule.blocks(row.id, args) {
+        if !self.schedule.is_idle() && !holds_locks(conn.session) && self.schedule.blocks(row.id, args) {
             return self.wait_for_locks(conn, row, args);
         }
         self.feed_monitors(conn, row, args);
@@ -270,7 +297,7 @@ impl Core {
         };
         let reply_to = self.hold_reply(conn);
         conn.hold = Hold::Order;
-        self.begin_transaction(reply_to, work, shares);
+        self.begin_transaction(reply_to, work, shares, holds_locks(conn.session));
         Flow::Done
     }
 
@@ -281,7 +308,7 @@ impl Core {
     }
 
     #[inline]
-    fn feed_monitors(&mut self, conn: &Conn, row: &'static Command, args: Args<'_>) {
+    pub(super) fn feed_monitors(&mut self, conn: &Conn, row: &'static Command, args: Args<'_>) {
         if self.observed.monitors.any() && !row.has(flag::SKIP_MONITOR | flag::ADMIN) {
             let line = monitor_line(self.env.now, conn.db, &conn.about.endpoints.monitored(), row, args);
             self.send_to_monitors(&Arc::from(line));

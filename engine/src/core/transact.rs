@@ -13,37 +13,49 @@ use crate::mesh::Message;
 use crate::mesh::frame::ReplyFrame;
 use crate::store::Keyspace;
 use crate::txn::lock::Verdict;
-use crate::txn::{Given, Job, Lent, Next, Outcome, Part, Pending, Share, TxMessage, Work};
+use crate::txn::{Changed, Given, Job, Lent, Next, Outcome, Part, Pending, Share, TxMessage, Work};
 
 impl Core {
     /// Starts a transaction that this core coordinates.
-    pub(super) fn begin_transaction(&mut self, reply_to: ReplyTo, work: Work, shares: Vec<Share>) {
-        self.ask_shards(Pending::new(reply_to, work, shares));
+    pub(super) fn begin_transaction(
+        &mut self,
+        reply_to: ReplyTo,
+        work: Work,
+        shares: Vec<Share>,
+        holds_locks: bool,
+    ) {
+        self.ask_shards(Pending::new(reply_to, work, shares, holds_locks));
     }
 
     fn ask_shards(&mut self, pending: Pending) {
         let id = self.env.shared.next_tx();
         for (shard, part) in pending.parts() {
-            self.post_tx(shard, TxMessage::Request { id, from: self.id, part });
+            let holds_locks = pending.holds_locks;
+            self.post_tx(shard, TxMessage::Request { id, from: self.id, part, holds_locks });
         }
         self.coordinator.insert(id, pending);
     }
 
-    fn post_tx(&mut self, to: ReactorId, message: TxMessage) {
+    pub(super) fn post_tx(&mut self, to: ReactorId, message: TxMessage) {
         self.outbox.post(to, Message::Tx(Box::new(message)));
     }
 
     pub(super) fn handle_tx(&mut self, message: TxMessage) {
         match message {
-            TxMessage::Request { id, from, part } => self.request(id, from, part),
+            TxMessage::Request { id, from, part, holds_locks } => self.request(id, from, part, holds_locks),
             TxMessage::Run { id } => self.run_part(id),
-            TxMessage::Return { id, lent } => self.take_back(id, lent),
+            TxMessage::Return { id, lent, changed } => self.take_back(id, lent, &changed),
             TxMessage::Cancel { id } => self.cancel(id),
-            TxMessage::Granted { id, shard, lent } => match self.coordinator.granted(id, shard, lent) {
-                Next::AllGranted => self.all_granted(id),
-                Next::Unknown(lent) => self.post_tx(shard, TxMessage::Return { id, lent }),
-                Next::Wait | Next::AllDone => {}
-            },
+            TxMessage::Block { job, reply_to } => self.take_block(job, reply_to),
+            TxMessage::Granted { id, shard, lent, watch_failed } => {
+                match self.coordinator.granted(id, shard, lent, watch_failed) {
+                    Next::AllGranted => self.all_granted(id),
+                    Next::Unknown(lent) => {
+                        self.post_tx(shard, TxMessage::Return { id, lent, changed: Vec::new() });
+                    }
+                    Next::Wait | Next::AllDone => {}
+                }
+            }
             TxMessage::Refused { id } => self.restart(id),
             TxMessage::Done { id, shard, outcome } => {
                 if let Next::AllDone = self.coordinator.done(id, shard, outcome) {
@@ -55,8 +67,8 @@ impl Core {
 
     // The shard's side.
 
-    fn request(&mut self, id: TxId, from: ReactorId, part: Part) {
-        match self.schedule.request(id, from, part) {
+    fn request(&mut self, id: TxId, from: ReactorId, part: Part, holds_locks: bool) {
+        match self.schedule.request(id, from, part, holds_locks, &self.shard.rest.watches) {
             Ok(Verdict::Granted) => self.hold_locks(vec![id]),
             Ok(_) => {}
             Err(_) => self.post_tx(from, TxMessage::Refused { id }),
@@ -67,7 +79,7 @@ impl Core {
     pub(super) fn schedule_alone(&mut self, mut part: Part) {
         loop {
             let id = self.env.shared.next_tx();
-            match self.schedule.request(id, self.id, part) {
+            match self.schedule.request(id, self.id, part, false, &self.shard.rest.watches) {
                 Ok(Verdict::Granted) => return self.hold_locks(vec![id]),
                 Ok(_) => return,
                 Err(refused) => part = refused,
@@ -87,21 +99,30 @@ impl Core {
     /// A part has all its locks: what stands alone runs, the others tell their coordinator. Returns who has all of
     /// theirs because of it.
     fn holds_locks(&mut self, id: TxId) -> Vec<TxId> {
+        let now_ms = self.env.now.unix_ms();
         let Some((from, part)) = self.schedule.part(id) else { return Vec::new() };
         match part {
-            Part::Alone { .. } | Part::Visit { .. } => return self.run_alone(id),
-            Part::Share(_) | Part::Atomic(_) => {
-                self.post_tx(from, TxMessage::Granted { id, shard: self.id, lent: Vec::new() });
+            Part::Alone { .. } | Part::Visit { .. } | Part::Block { .. } => return self.run_alone(id),
+            Part::Share(_) | Part::Atomic(_) => self.grant(id, from, Vec::new(), false),
+            Part::Hold { watch } => {
+                let failed = self.shard.watch_failed(*watch, now_ms);
+                self.grant(id, from, Vec::new(), failed);
             }
-            Part::Lend { keys, lent } => {
+            Part::Lend { keys, lent, watch } => {
                 *lent = true;
+                // Before the keys leave: what is away cannot be looked at.
+                let failed = self.shard.watch_failed(*watch, now_ms);
                 let entries: Vec<Lent> =
                     keys.iter().map(|key| take_out(&mut self.shard.keyspace, key)).collect();
                 self.schedule.note_lent(entries.len());
-                self.post_tx(from, TxMessage::Granted { id, shard: self.id, lent: entries });
+                self.grant(id, from, entries, failed);
             }
         }
         Vec::new()
+    }
+
+    fn grant(&mut self, id: TxId, from: ReactorId, lent: Vec<Lent>, watch_failed: bool) {
+        self.post_tx(from, TxMessage::Granted { id, shard: self.id, lent, watch_failed });
     }
 
     fn run_alone(&mut self, id: TxId) -> Vec<TxId> {
@@ -113,6 +134,7 @@ impl Core {
                 self.answer(reply_to, &reply);
             }
             Some(Part::Visit { errand, ticket, from }) => self.visit(from, ticket, &errand),
+            Some(Part::Block { job, reply_to }) => self.run_shipped(&job, reply_to),
             _ => {}
         }
         next
@@ -136,11 +158,12 @@ impl Core {
         self.hold_locks(next);
     }
 
-    fn take_back(&mut self, id: TxId, lent: Vec<Lent>) {
+    fn take_back(&mut self, id: TxId, lent: Vec<Lent>, changed: &Changed) {
         self.schedule.note_returned(lent.len());
         for (db, entry) in lent.into_iter().flatten() {
             self.shard.keyspace.db_mut(db as usize).insert(entry);
         }
+        changed.iter().for_each(|(db, key)| self.shard.rest.watches.touch(*db, key));
         self.release(id);
     }
 
@@ -172,14 +195,16 @@ impl Core {
 
     fn all_granted(&mut self, id: TxId) {
         let Some(pending) = self.coordinator.find(id) else { return };
-        if let Work::Together { .. } = pending.work {
-            return self.run_together(id);
+        match pending.work {
+            Work::Together { .. } | Work::Block { .. } => return self.run_together(id),
+            Work::Hold { .. } => return self.all_held(id),
+            Work::Scatter { .. } | Work::Atomic { .. } => {}
         }
         let shards: Vec<_> = pending.shares.iter().map(|share| share.shard).collect();
         shards.into_iter().for_each(|shard| self.post_tx(shard, TxMessage::Run { id }));
     }
 
-    /// Every key is here: the ordinary handler runs on them, then they go home.
+    /// Every key is here: what is to run runs on them, then they go home.
     fn run_together(&mut self, id: TxId) {
         let Some(mut pending) = self.coordinator.remove(id) else { return };
         for (_, lent) in pending.take_lent() {
@@ -187,31 +212,31 @@ impl Core {
                 self.workspace.db_mut(db as usize).insert(entry);
             }
         }
-        let Work::Together { job } = &pending.work else { return };
-        let row = command::row(job.command);
-        let args = job.args.as_args();
-        let mut out = Vec::new();
-        if let Run::Shard(run) = row.run {
-            let caller = Caller { db: job.db, session: job.session };
-            let start = self.env.stopwatch.read();
-            let ok = run_on(
-                &mut self.workspace,
-                &mut self.shard.rest,
-                &self.env,
-                row,
-                run,
-                caller,
-                args,
-                &mut out,
-            );
-            self.observe_away(pending.reply_to, row, args, self.ns_since(start), ok);
-        }
-        for share in &pending.shares {
-            let lent =
-                share.keys.iter().map(|&(key, _)| take_out(&mut self.workspace, args.at(key))).collect();
-            self.post_tx(share.shard, TxMessage::Return { id, lent });
+        self.shard.rest.follow_changes();
+        let out = match &pending.work {
+            Work::Together { job } => self.run_lent_job(job, pending.reply_to),
+            Work::Block { job, asked, .. } => self.run_lent_block(&pending, job, asked),
+            _ => Vec::new(),
+        };
+        let mut changed = self.shard.rest.take_changes();
+        for (at, share) in pending.shares.iter().enumerate() {
+            let lent = pending.keys_of(at).map(|key| take_out(&mut self.workspace, key)).collect();
+            let changed = changed.extract_if(.., |(_, key)| self.owner(key) == share.shard).collect();
+            self.post_tx(share.shard, TxMessage::Return { id, lent, changed });
         }
         self.answer(pending.reply_to, &out);
+    }
+
+    fn run_lent_job(&mut self, job: &Job, reply_to: ReplyTo) -> Vec<u8> {
+        let mut out = Vec::new();
+        let row = command::row(job.command);
+        let Run::Shard(run) = row.run else { return out };
+        let (args, start) = (job.args.as_args(), self.env.stopwatch.read());
+        let caller = Caller { db: job.db, session: job.session };
+        let (keyspace, rest) = (&mut self.workspace, &mut self.shard.rest);
+        let ok = run_on(keyspace, rest, &self.env, row, run, caller, args, &mut out);
+        self.observe_away(reply_to, row, args, self.ns_since(start), ok);
+        out
     }
 
     fn all_done(&mut self, id: TxId) {
@@ -230,7 +255,7 @@ impl Core {
                 let answers = outcomes.into_iter().filter_map(Outcome::into_answer).collect();
                 self.finish_errand(errand, asked, answers, ns, pending.reply_to)
             }
-            Work::Together { .. } => Vec::new(),
+            Work::Together { .. } | Work::Block { .. } | Work::Hold { .. } => Vec::new(),
         };
         self.answer(pending.reply_to, &out);
     }
@@ -240,13 +265,14 @@ impl Core {
         let Some(mut pending) = self.coordinator.remove(id) else { return };
         for (shard, lent) in pending.take_lent() {
             let message = match lent {
-                Some(lent) if !lent.is_empty() => TxMessage::Return { id, lent },
+                Some(lent) if pending.work.lends() => TxMessage::Return { id, lent, changed: Vec::new() },
                 _ => TxMessage::Cancel { id },
             };
             self.post_tx(shard, message);
         }
         self.observed.counts.transactions_restarted += 1;
-        self.ask_shards(Pending::new(pending.reply_to, pending.work, pending.shares));
+        let Pending { reply_to, work, shares, holds_locks, .. } = pending;
+        self.ask_shards(Pending::new(reply_to, work, shares, holds_locks));
     }
 
     /// Delivers a reply to wherever its connection is.

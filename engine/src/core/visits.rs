@@ -9,7 +9,7 @@ use super::Core;
 use crate::conn::{Conn, Hold};
 use crate::errand::{AnyAnswer, AnyErrand, Asked, Gather, Need, Targets, Ticket};
 use crate::ids::{ReactorId, ReplyTo};
-use crate::mesh::Message;
+use crate::mesh::{Message, SessionBits};
 use crate::txn::{Part, Share, Work};
 
 /// Errands this core has under way.
@@ -38,8 +38,9 @@ impl Core {
         conn.hold = Hold::Order;
         let targets = self.targets(targets);
         if errand.need() == Need::Atomic {
-            let shares = targets.into_iter().map(|shard| Share { shard, keys: Vec::new() }).collect();
-            return self.begin_transaction(reply_to, Work::Atomic { errand, asked }, shares);
+            let shares = targets.into_iter().map(Share::whole).collect();
+            let holds_locks = conn.session.has(SessionBits::HOLDS_LOCKS);
+            return self.begin_transaction(reply_to, Work::Atomic { errand, asked }, shares, holds_locks);
         }
         self.visits.last += 1;
         let ticket = Ticket(self.visits.last);
@@ -54,12 +55,13 @@ impl Core {
         match targets {
             Targets::All => (0..self.env.shared.reactors()).map(ReactorId::from_index).collect(),
             Targets::One(reactor) => vec![reactor],
+            Targets::These(reactors) => reactors,
         }
     }
 
     /// Is visited; waits first for lent keys to come home if the errand looks at all of them.
     pub(super) fn handle_errand(&mut self, from: ReactorId, ticket: Ticket, errand: Arc<dyn AnyErrand>) {
-        if self.schedule.blocks_visit(errand.need()) {
+        if self.schedule.blocks_visit(&*errand) {
             self.schedule_alone(Part::Visit { errand, ticket, from });
         } else {
             self.visit(from, ticket, &errand);

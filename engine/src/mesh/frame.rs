@@ -23,6 +23,8 @@ impl SessionBits {
     pub const RESP3: u16 = 1 << 0;
     pub const NO_TOUCH: u16 = 1 << 1;
     pub const NO_EVICT: u16 = 1 << 2;
+    /// Part of a transaction that holds all locks it needs: no lock stands in its way.
+    pub const HOLDS_LOCKS: u16 = 1 << 3;
 
     #[inline]
     pub const fn has(self, bit: u16) -> bool {

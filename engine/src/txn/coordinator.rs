@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use crate::collections::Map;
 
-use super::{Job, Lent, Outcome, Part};
+use super::{BlockJob, Job, Lent, Outcome, Part};
 use crate::command::{Args, Command, Merge, OwnedArgs};
 use crate::errand::{AnyErrand, Asked};
 use crate::ids::{ReactorId, ReplyTo, TxId};
@@ -16,8 +16,19 @@ pub enum Work {
     Scatter { job: Job, merge: Merge },
     /// The keys are brought together and the command runs on them.
     Together { job: Job },
+    /// The keys are brought together and the commands run on them; the keys of each share are given, in its order.
+    Block { job: Box<BlockJob>, asked: Asked, keys: Vec<Vec<Box<[u8]>>> },
+    /// Every shard is held while the commands run, wherever each belongs.
+    Hold { job: Box<BlockJob>, asked: Asked },
     /// Every shard is visited, as one step.
     Atomic { errand: Arc<dyn AnyErrand>, asked: Asked },
+}
+
+impl Work {
+    /// Shards lend keys with their grant, be they none, and wait for them.
+    pub fn lends(&self) -> bool {
+        matches!(self, Self::Together { .. } | Self::Block { .. })
+    }
 }
 
 /// One shard's share of a transaction: indices of the keys among the command's arguments, and whether each may be
@@ -26,6 +37,13 @@ pub enum Work {
 pub struct Share {
     pub shard: ReactorId,
     pub keys: Vec<(usize, bool)>,
+}
+
+impl Share {
+    /// Of work that does not go by the keys of one command.
+    pub fn whole(shard: ReactorId) -> Self {
+        Self { shard, keys: Vec::new() }
+    }
 }
 
 #[derive(Debug)]
@@ -41,35 +59,56 @@ pub struct Pending {
     pub reply_to: ReplyTo,
     pub work: Work,
     pub shares: Vec<Share>,
+    /// It takes no locks: a transaction around it holds them.
+    pub holds_locks: bool,
+    /// A watched key has changed.
+    pub watch_failed: bool,
     progress: Vec<Progress>,
 }
 
 impl Pending {
-    pub fn new(reply_to: ReplyTo, work: Work, shares: Vec<Share>) -> Self {
+    pub fn new(reply_to: ReplyTo, work: Work, shares: Vec<Share>, holds_locks: bool) -> Self {
         let progress = shares.iter().map(|_| Progress::Asked).collect();
-        Self { reply_to, work, shares, progress }
+        Self { reply_to, work, shares, holds_locks, watch_failed: false, progress }
     }
 
     /// What is asked of each shard.
     pub fn parts(&self) -> impl Iterator<Item = (ReactorId, Part)> {
-        self.shares.iter().map(|share| (share.shard, self.part(share)))
+        self.shares.iter().enumerate().map(|(at, share)| (share.shard, self.part(at, share)))
     }
 
-    fn part(&self, share: &Share) -> Part {
+    fn part(&self, at: usize, share: &Share) -> Part {
         match &self.work {
             Work::Scatter { job, .. } => Part::Share(Job { args: share_of(job, share), ..job.clone_head() }),
             Work::Together { job } => {
                 let args = job.args.as_args();
                 let keys = share.keys.iter().map(|&(index, _)| args.at(index).into()).collect();
-                Part::Lend { keys, lent: false }
+                Part::Lend { keys, lent: false, watch: None }
             }
+            Work::Block { job, keys, .. } => {
+                Part::Lend { keys: keys[at].clone(), lent: false, watch: job.watch }
+            }
+            Work::Hold { job, .. } => Part::Hold { watch: job.watch },
             Work::Atomic { errand, .. } => Part::Atomic(Arc::clone(errand)),
         }
     }
 
+    /// The keys that a share's shard has lent.
+    pub fn keys_of(&self, share: usize) -> Box<dyn Iterator<Item = &[u8]> + '_> {
+        match &self.work {
+            Work::Together { job } => {
+                let args = job.args.as_args();
+                Box::new(self.shares[share].keys.iter().map(move |&(index, _)| args.at(index)))
+            }
+            Work::Block { keys, .. } => Box::new(keys[share].iter().map(|key| &**key)),
+            Work::Scatter { .. } | Work::Atomic { .. } | Work::Hold { .. } => Box::new(std::iter::empty()),
+        }
+    }
+
     /// Notes a grant. Returns true when all have granted.
-    fn granted(&mut self, shard: ReactorId, lent: Vec<Lent>) -> bool {
+    fn granted(&mut self, shard: ReactorId, lent: Vec<Lent>, watch_failed: bool) -> bool {
         let at = self.position(shard);
+        self.watch_failed |= watch_failed;
         self.progress[at] = Progress::Granted(lent);
         self.progress.iter().all(|progress| matches!(progress, Progress::Granted(_)))
     }
@@ -165,9 +204,9 @@ impl Coordinator {
         self.pending.get_mut(&id)
     }
 
-    pub fn granted(&mut self, id: TxId, shard: ReactorId, lent: Vec<Lent>) -> Next {
+    pub fn granted(&mut self, id: TxId, shard: ReactorId, lent: Vec<Lent>, watch_failed: bool) -> Next {
         let Some(pending) = self.pending.get_mut(&id) else { return Next::Unknown(lent) };
-        if pending.granted(shard, lent) { Next::AllGranted } else { Next::Wait }
+        if pending.granted(shard, lent, watch_failed) { Next::AllGranted } else { Next::Wait }
     }
 
     pub fn done(&mut self, id: TxId, shard: ReactorId, outcome: Outcome) -> Next {

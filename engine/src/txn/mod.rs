@@ -15,17 +15,25 @@
 //! shard on the keys it owns, and the replies are merged. Every other one (RENAME, BITOP, COPY …) borrows its keys:
 //! with the grant each shard lends the entries, the coordinator runs the ordinary handler on them as if they were
 //! one shard's, and gives them back with the release. Memory is shared, so lending moves pointers, never values.
+//!
+//! EXEC's block of commands borrows its keys in the same way, and names a watch: each shard looks with its grant
+//! whether a watched key of its has changed, and locks those keys too, so nothing comes between the look and the act.
+//! `core/exec` tells which blocks need none of this, and which need more.
 
+mod block;
 mod coordinator;
 pub mod lock;
 mod schedule;
+mod watch;
 
+pub use block::Block;
 pub use coordinator::{Coordinator, Next, Pending, Share, Work, shares};
 pub use schedule::{Part, Schedule, footprint_of};
+pub use watch::Watches;
 
 use crate::command::OwnedArgs;
 use crate::errand::AnyAnswer;
-use crate::ids::{CommandId, ReactorId, TxId};
+use crate::ids::{CommandId, ReactorId, ReplyTo, TxId, WatchId};
 use crate::mesh::SessionBits;
 use crate::store::Entry;
 
@@ -42,6 +50,18 @@ pub struct Job {
     pub args: OwnedArgs,
 }
 
+/// The commands of an EXEC, as they are handed to another shard.
+#[derive(Debug)]
+pub struct BlockJob {
+    pub block: Block,
+    pub db: u16,
+    pub session: SessionBits,
+    pub watch: Option<WatchId>,
+}
+
+/// Keys that have changed, with their databases.
+pub type Changed = Vec<(u16, Box<[u8]>)>;
+
 /// What a coordinator and a shard say to each other.
 #[derive(Debug)]
 pub enum TxMessage {
@@ -49,11 +69,15 @@ pub enum TxMessage {
         id: TxId,
         from: ReactorId,
         part: Part,
+        /// Part of a transaction that holds all locks already.
+        holds_locks: bool,
     },
     Granted {
         id: TxId,
         shard: ReactorId,
         lent: Vec<Lent>,
+        /// A key that the transaction watches has changed: it must not take effect.
+        watch_failed: bool,
     },
     Refused {
         id: TxId,
@@ -71,10 +95,16 @@ pub enum TxMessage {
     Return {
         id: TxId,
         lent: Vec<Lent>,
+        changed: Changed,
     },
-    /// The request is withdrawn.
+    /// The request is withdrawn, or the transaction is over.
     Cancel {
         id: TxId,
+    },
+    /// Run this block, all of whose keys are yours, in one step, and answer.
+    Block {
+        job: Box<BlockJob>,
+        reply_to: ReplyTo,
     },
 }
 

@@ -5,10 +5,10 @@ use std::sync::Arc;
 use crate::collections::Map;
 
 use super::lock::{Footprint, LockTable, Verdict};
-use super::{Job, lock};
+use super::{Block, BlockJob, Job, Watches, lock};
 use crate::command::{Args, row};
 use crate::errand::{AnyErrand, Need, Ticket};
-use crate::ids::{ReactorId, ReplyTo, TxId};
+use crate::ids::{ReactorId, ReplyTo, TxId, WatchId};
 
 /// What a transaction does on one shard.
 #[derive(Debug)]
@@ -17,24 +17,54 @@ pub enum Part {
     Alone { job: Job, reply_to: ReplyTo },
     /// A visit that needs the whole shard in its place.
     Visit { errand: Arc<dyn AnyErrand>, ticket: Ticket, from: ReactorId },
+    /// A block of this shard alone that met a lock.
+    Block { job: Box<BlockJob>, reply_to: ReplyTo },
     /// One shard's share of a scattered command.
     Share(Job),
-    /// Keys to lend.
-    Lend { keys: Vec<Box<[u8]>>, lent: bool },
+    /// Keys to lend, and a watch to look at.
+    Lend { keys: Vec<Box<[u8]>>, lent: bool, watch: Option<WatchId> },
+    /// The whole shard, and a watch to look at.
+    Hold { watch: Option<WatchId> },
     /// A visit that all shards make as one step.
     Atomic(Arc<dyn AnyErrand>),
 }
 
 impl Part {
-    fn footprint(&self) -> Footprint {
+    fn footprint(&self, watches: &Watches) -> Footprint {
         match self {
             Self::Alone { job, .. } | Self::Share(job) => footprint_of(job.command, job.args.as_args()),
+            Self::Block { job, .. } => block_footprint(&job.block, job.watch, watches),
             // A key that is lent is away: even one that is only read must be nobody else's meanwhile.
-            Self::Lend { keys, .. } => Footprint::keys(keys.iter().map(|key| (lock::key_hash(key), true))),
-            Self::Visit { .. } => Footprint::shard(lock::Mode::Shared),
-            Self::Atomic(_) => Footprint::shard(lock::Mode::Exclusive),
+            Self::Lend { keys, watch, .. } => {
+                let lent = keys.iter().map(|key| (lock::key_hash(key), true));
+                Footprint::keys(lent.chain(watched(*watch, watches)))
+            }
+            Self::Visit { errand, .. } => visit_footprint(&**errand),
+            Self::Atomic(_) | Self::Hold { .. } => Footprint::shard(lock::Mode::Exclusive),
         }
     }
+}
+
+fn visit_footprint(errand: &dyn AnyErrand) -> Footprint {
+    match errand.need() {
+        Need::Keys => Footprint::keys(errand.keys().iter().map(|key| (lock::key_hash(key), false))),
+        Need::Nothing | Need::WholeShard | Need::Atomic => Footprint::shard(lock::Mode::Shared),
+    }
+}
+
+/// The locks that a block needs on the shard that owns all its keys.
+fn block_footprint(block: &Block, watch: Option<WatchId>, watches: &Watches) -> Footprint {
+    let mut keys: Vec<_> = watched(watch, watches).collect();
+    for (row, args) in block.iter() {
+        row.keys_of(args, |index, writes| keys.push((lock::key_hash(args.at(index)), writes)));
+    }
+    Footprint::keys(keys.into_iter())
+}
+
+/// What is watched must not change between the look and the act.
+fn watched(watch: Option<WatchId>, watches: &Watches) -> impl Iterator<Item = (u64, bool)> {
+    let keys = watch.into_iter().flat_map(|watch| watches.keys_of(watch));
+    keys.map(|(_, key)| (lock::key_hash(key), false))
 }
 
 /// The locks that a command needs on the shard that runs it.
@@ -72,14 +102,32 @@ impl Schedule {
         self.locks.blocks(&footprint_of(command, args))
     }
 
-    /// Whether a visit with this need has to wait.
-    pub fn blocks_visit(&self, need: Need) -> bool {
-        need == Need::WholeShard && self.lent > 0
+    /// Whether a block of this shard alone has to wait.
+    #[cold]
+    pub fn blocks_block(&self, block: &Block, watch: Option<WatchId>, watches: &Watches) -> bool {
+        self.locks.blocks(&block_footprint(block, watch, watches))
     }
 
-    /// Asks for the locks of `part`; a refused part is given back.
-    pub fn request(&mut self, id: TxId, from: ReactorId, part: Part) -> Result<Verdict, Part> {
-        match self.locks.request(id, part.footprint()) {
+    /// Whether a visit has to wait.
+    pub fn blocks_visit(&self, errand: &dyn AnyErrand) -> bool {
+        match errand.need() {
+            Need::Keys => !self.is_idle() && self.locks.blocks(&visit_footprint(errand)),
+            Need::WholeShard => self.lent > 0,
+            Need::Nothing | Need::Atomic => false,
+        }
+    }
+
+    /// Asks for the locks of `part`, or for none if they are held; a refused part is given back.
+    pub fn request(
+        &mut self,
+        id: TxId,
+        from: ReactorId,
+        part: Part,
+        holds_locks: bool,
+        watches: &Watches,
+    ) -> Result<Verdict, Part> {
+        let footprint = if holds_locks { Footprint::default() } else { part.footprint(watches) };
+        match self.locks.request(id, footprint) {
             Verdict::Refused => Err(part),
             verdict => {
                 self.parts.insert(id, Scheduled { from, part });

@@ -21,13 +21,17 @@ pub fn same_replies_with<L: AsRef<str>>(directives: &[&str], script: &[L]) {
     }
 }
 
-/// One connection to each server.
+/// Connections to both servers; what is sent goes over the ones last chosen, at first the first.
 #[derive(Debug)]
 pub struct Pair {
     bobbin: Client,
     oracle: Client,
+    /// Those not chosen, each in its place.
+    others: Vec<Option<(Client, Client)>>,
+    chosen: usize,
     bobbin_server: Server,
     oracle_server: Server,
+    version: Version,
     done: usize,
 }
 
@@ -37,11 +41,41 @@ impl Pair {
     pub fn start(directives: &[&str], version: Version) -> Self {
         let (bobbin_server, oracle_server) = (bobbin_with(directives), oracle_with(directives));
         let (bobbin, oracle) = (bobbin_server.connect(), oracle_server.connect());
-        let mut pair = Self { bobbin, oracle, bobbin_server, oracle_server, done: 0 };
-        if version == Version::Resp3 {
-            pair.both("HELLO 3");
-        }
+        let others = vec![None];
+        let mut pair =
+            Self { bobbin, oracle, others, chosen: 0, bobbin_server, oracle_server, version, done: 0 };
+        pair.greet();
         pair
+    }
+
+    fn greet(&mut self) {
+        if self.version == Version::Resp3 {
+            self.both("HELLO 3");
+        }
+    }
+
+    /// Chooses the clients with a number, which are connected now if they are the next. Bobbin's reactors serve them
+    /// in turn.
+    pub fn client(&mut self, number: usize) -> &mut Self {
+        if number == self.chosen {
+            return self;
+        }
+        if number == self.others.len() {
+            self.others.push(Some((self.bobbin_server.connect(), self.oracle_server.connect())));
+            self.choose(number);
+            self.greet();
+        }
+        self.choose(number);
+        self
+    }
+
+    fn choose(&mut self, number: usize) {
+        if let Some((bobbin, oracle)) = self.others[number].take() {
+            let before =
+                (std::mem::replace(&mut self.bobbin, bobbin), std::mem::replace(&mut self.oracle, oracle));
+            self.others[self.chosen] = Some(before);
+            self.chosen = number;
+        }
     }
 
     /// New connections to both, in RESP2.

@@ -29,4 +29,5 @@ mod server;
 mod slowlog;
 mod stream;
 mod string;
+mod transaction;
 mod zset;
