@@ -20,6 +20,8 @@ const ZIPLIST_PAIRS: &[u8] = b"\x18\0\0\0\x12\0\0\0\x04\0\x00\x01a\x03\xf2\x02\x
 const LISTPACK_PAIRS: &[u8] = b"\x14\0\0\0\x04\0\x81a\x02\x01\x01\x81b\x02\x832.5\x04\xff";
 /// One of "x" and 1000.
 const LISTPACK: &[u8] = b"\x0d\0\0\0\x02\0\x81x\x02\xc3\xe8\x02\xff";
+/// An intset of -1 and 5.
+const INTSET: &[u8] = b"\x02\0\0\0\x02\0\0\0\xff\xff\x05\0";
 
 /// One node of a stream with two entries, and one that is deleted, between them.
 const STREAM_NODE: &[u8] = b"\x01\x10\0\0\0\0\0\0\0\x01\0\0\0\0\0\0\0\x01\x37\x37\0\0\0\x16\0\
@@ -66,6 +68,10 @@ fn samples() -> Vec<(Vec<u8>, &'static str)> {
         (value(5, &[b"\x02\x01b\0\0\0\0\0\0\x04\x40\x01a\0\0\0\0\0\0\xf0\x3f"]), "a 1 b 2.5"),
         (value(12, &[&text(ZIPLIST_PAIRS)]), "a 1 b 2.5"),
         (value(17, &[&text(LISTPACK_PAIRS)]), "a 1 b 2.5"),
+        (value(2, &[b"\x03\x01b\xc0\xff\x00"]), "b -1 "),
+        (value(2, &[b"\x02\xc0\x05\xc0\xff"]), "-1 5"),
+        (value(11, &[&text(INTSET)]), "-1 5"),
+        (value(20, &[&text(LISTPACK)]), "x 1000"),
         (value(4, &[b"\x02\x01f\x01v\xc0\x05\x00"]), "f v 5 "),
         (value(9, &[&text(b"\x02\x01a\x01\x001\x01b\x03\x022.5__\xff")]), "a 1 b 2.5"),
         (value(13, &[&text(ZIPLIST_PAIRS)]), "a 1 b 2.5"),
@@ -85,6 +91,7 @@ fn contents(entry: &Entry) -> String {
         Value::Object(Object::List(list)) => {
             words.extend(list.iter(0, End::Front).map(|element| word(element.to_vec())));
         }
+        Value::Object(Object::Set(set)) => words.extend(set.iter().map(|member| word(member.to_vec()))),
         Value::Object(Object::Stream(stream)) => {
             for entry in stream.log.entries() {
                 words.push(word(entry.id.text().to_vec()));
@@ -154,6 +161,13 @@ fn what_is_there_twice_or_empty_or_out_of_order_is_refused() {
         listpacks.iter().map(|pack| value(17, &[&text(pack)])).collect(),
         // For a hash all but the order is wrong as well.
         listpacks[..4].iter().map(|pack| value(16, &[&text(pack)])).collect(),
+        // Twice, as text and as number; nothing; out of order.
+        vec![value(2, &[b"\0"]), value(2, &[b"\x03\x01a\x01b\x01a"]), value(2, &[b"\x02\xc0\x05\x015"])],
+        vec![
+            value(20, &[&text(listpacks[0])]),
+            value(20, &[&text(b"\x0c\0\0\0\x02\0\x07\x01\x817\x02\xff")]),
+        ],
+        vec![value(11, &[&text(&INTSET[..8])]), value(11, &[&text(b"\x02\0\0\0\x02\0\0\0\x05\0\xff\xff")])],
         vec![value(4, &[b"\0"]), twice(4, b"\x01v")],
         vec![value(9, &[b"\x02\0\xff"]), value(9, &[&text(b"\x02\x01a\x01\x001\x01a\x01\x002\xff")])],
         vec![value(18, &[b"\x01\x03", &text(LISTPACK)]), value(10, &[b"\x0b\x0b\0\0\0\x0a\0\0\0\0\0\xff"])],
@@ -166,7 +180,7 @@ fn what_is_there_twice_or_empty_or_out_of_order_is_refused() {
 /// A few bytes that claim thousands of millions of elements.
 #[test]
 fn claims_are_not_believed() {
-    for number in [1, 3, 5, 14, 18] {
+    for number in [1, 2, 3, 5, 14, 18] {
         for claim in [&b"\x80\xff\xff\xff\xff"[..], b"\x81\xff\xff\xff\xff\xff\xff\xff\xff"] {
             assert!(read(&value(number, &[claim, b"\x01a\x01a"])).is_err());
         }

@@ -19,6 +19,7 @@ pub enum EventClass {
     Generic,
     String,
     List,
+    Set,
     Stream,
     Zset,
     Hash,
@@ -37,6 +38,10 @@ impl Event {
 
     pub const fn list(name: &'static str) -> Self {
         Self { class: EventClass::List, name }
+    }
+
+    pub const fn set(name: &'static str) -> Self {
+        Self { class: EventClass::Set, name }
     }
 
     pub const fn stream(name: &'static str) -> Self {
@@ -175,10 +180,15 @@ impl Cx<'_> {
     /// Looks a collection up to read it, as [`Self::find`] does.
     #[inline]
     pub fn find_as<C: Collection>(&mut self, key: &[u8]) -> Result<Option<&C>, CommandError> {
-        match self.find(key) {
-            Some(entry) => entry.object().and_then(C::of).ok_or(CommandError::WrongType).map(Some),
-            None => Ok(None),
-        }
+        self.find(key).map(collection).transpose()
+    }
+
+    /// Looks several collections up to read them.
+    pub fn find_each_as<'a, 'k, C: Collection + 'a>(
+        &'a mut self,
+        keys: impl Iterator<Item = &'k [u8]>,
+    ) -> impl Iterator<Item = Result<Option<&'a C>, CommandError>> {
+        self.find_each(keys).map(|found| found.map(collection).transpose())
     }
 
     /// Changes a collection if it is there. The caller removes the key if nothing is left in it.
@@ -272,6 +282,11 @@ impl Cx<'_> {
     pub fn changed_unannounced(&mut self, key: &[u8]) {
         self.rest.changed_unannounced(self.db, key);
     }
+}
+
+#[inline]
+fn collection<C: Collection>(entry: &Entry) -> Result<&C, CommandError> {
+    entry.object().and_then(C::of).ok_or(CommandError::WrongType)
 }
 
 #[inline]

@@ -8,7 +8,7 @@ use bobbin_proto::Reply;
 use super::list::chunk_limit;
 use super::number::integer;
 use super::spec::{Command, Group, KeySpec, Run, acl, command, flag, key_flag};
-use super::{Args, Cx, Event, hash, zset};
+use super::{Args, Cx, Event, hash, set, zset};
 use crate::error::CommandError;
 use crate::rdb;
 use crate::store::Entry;
@@ -96,7 +96,12 @@ fn restore(cx: &mut Cx<'_>, args: Args<'_>, reply: &mut Reply<'_>) -> Result<(),
 }
 
 fn read(cx: &mut Cx<'_>, key: &[u8], expiry_ms: Option<u64>, payload: &[u8]) -> Result<Entry, CommandError> {
-    let limits = rdb::Limits { list: chunk_limit(cx), zset: zset::limits(cx), hash: hash::limits(cx) };
+    let limits = rdb::Limits {
+        list: chunk_limit(cx),
+        set: set::limits(cx),
+        zset: zset::limits(cx),
+        hash: hash::limits(cx),
+    };
     let string_len_max = usize::try_from(cx.env.config.proto_max_bulk_len).unwrap_or(usize::MAX);
     let (value_type, mut value) =
         rdb::open(payload, cx.rest.payload_checksum, string_len_max).map_err(|error| match error {

@@ -38,6 +38,7 @@ mod random;
 pub mod scan;
 pub mod server;
 mod session;
+pub mod set;
 mod set_options;
 pub mod slowlog;
 pub mod spec;

@@ -34,10 +34,7 @@ pub(super) enum Picks {
 impl Draw {
     /// Of `key count [word]`.
     pub(super) fn parse(args: Args<'_>, word: &str) -> Result<Self, CommandError> {
-        let count = integer(args.at(2))?;
-        if count == i64::MIN {
-            return Err(COUNT_OUT_OF_RANGE);
-        }
+        let Self { count, .. } = Self::of_count(args.at(2))?;
         let with_more = match args.len() {
             3 => false,
             4 if args.is(3, word) => true,
@@ -45,6 +42,12 @@ impl Draw {
         };
         let out_of_range = with_more && count.unsigned_abs() > i64::MAX as u64 / 2;
         if out_of_range { Err(OUT_OF_RANGE) } else { Ok(Self { count, with_more }) }
+    }
+
+    /// Of members with nothing beside them.
+    pub(super) fn of_count(arg: &[u8]) -> Result<Self, CommandError> {
+        let count = integer(arg)?;
+        if count == i64::MIN { Err(COUNT_OUT_OF_RANGE) } else { Ok(Self { count, with_more: false }) }
     }
 
     pub(super) fn of(self, len: usize) -> Result<Picks, CommandError> {

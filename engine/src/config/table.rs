@@ -149,9 +149,9 @@ Inert Runtime "sanitize-dump-payload" => sanitize_dump_payload: Text, Kind::Choi
 group "Data structures" {
 Live Runtime "hash-max-listpack-entries" | "hash-max-ziplist-entries" => hash_max_listpack_entries: u64, between(0, LONG_MAX), "512", "Fields up to which a hash is kept packed.";
 Live Runtime "hash-max-listpack-value" | "hash-max-ziplist-value" => hash_max_listpack_value: u64, memory(0), "64", "Longest field or value that a packed hash holds.";
-Inert Runtime "set-max-intset-entries" => set_max_intset_entries: u64, between(0, LONG_MAX), "512", "There are no sets.";
-Inert Runtime "set-max-listpack-entries" => set_max_listpack_entries: u64, between(0, LONG_MAX), "128", "There are no sets.";
-Inert Runtime "set-max-listpack-value" => set_max_listpack_value: u64, between(0, LONG_MAX), "64", "There are no sets.";
+Live Runtime "set-max-intset-entries" => set_max_intset_entries: u64, between(0, LONG_MAX), "512", "Members up to which a set of integers is kept as an ordered array.";
+Live Runtime "set-max-listpack-entries" => set_max_listpack_entries: u64, between(0, LONG_MAX), "128", "Members up to which a set with others than integers is kept packed.";
+Live Runtime "set-max-listpack-value" => set_max_listpack_value: u64, between(0, LONG_MAX), "64", "Longest member that a packed set holds.";
 Live Runtime "zset-max-listpack-entries" | "zset-max-ziplist-entries" => zset_max_listpack_entries: u64, between(0, LONG_MAX), "128", "Members up to which a sorted set is kept packed.";
 Live Runtime "zset-max-listpack-value" | "zset-max-ziplist-value" => zset_max_listpack_value: u64, memory(0), "64", "Longest member that a packed sorted set holds.";
 Live Runtime "list-max-listpack-size" | "list-max-ziplist-size" => list_max_listpack_size: i32, signed(), "-2", "How much of a list is kept in one piece: -1 to -5 stand for 4, 8, 16, 32 and 64 KiB, a positive number counts elements.";

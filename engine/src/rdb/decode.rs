@@ -7,16 +7,18 @@ use super::encode::{LARGE, PACK};
 use super::stream::read_stream;
 use super::{Error, Reader, Scratch, ValueType};
 use super::{ziplist, zipmap};
-use crate::store::encoding::listpack::Listpack;
+use crate::store::encoding::intset::Intset;
+use crate::store::encoding::listpack::{Element, Listpack};
 use crate::store::encoding::quicklist::{ChunkLimit, End, Quicklist};
 use crate::store::encoding::zset_packed::ZsetPacked;
 use crate::store::encoding::zset_table::ZsetTable;
-use crate::store::{Entry, Hash, HashLimits, List, Object, Zset, ZsetLimits};
+use crate::store::{Entry, Hash, HashLimits, List, Object, Set, SetLimits, Zset, ZsetLimits};
 
 /// What decides how values are kept.
 #[derive(Clone, Copy, Debug)]
 pub struct Limits {
     pub list: ChunkLimit,
+    pub set: SetLimits,
     pub zset: ZsetLimits,
     pub hash: HashLimits,
 }
@@ -44,6 +46,9 @@ fn read_object(reader: &mut Reader<'_>, value_type: ValueType, limits: &Limits) 
         ValueType::ListQuicklist | ValueType::ListQuicklist2 => {
             list_of_pieces(reader, value_type, limits.list).map(Object::List)
         }
+        ValueType::Set => set_of_members(reader, &limits.set).map(Object::Set),
+        ValueType::SetIntset => set_of_ints(reader, &limits.set).map(Object::Set),
+        ValueType::SetListpack => set_of_pack(reader, &limits.set).map(Object::Set),
         ValueType::StreamListpacks | ValueType::StreamListpacks2 | ValueType::StreamListpacks3 => {
             read_stream(reader, value_type).map(Object::from)
         }
@@ -59,6 +64,7 @@ fn read_object(reader: &mut Reader<'_>, value_type: ValueType, limits: &Limits) 
 }
 
 const EMPTY: Error = Error::Malformed("a collection of nothing");
+const TWICE: Error = Error::Malformed("a member that is there twice");
 
 fn listpack(reader: &mut Reader<'_>) -> Result<Listpack, Error> {
     let mut scratch = Scratch::new();
@@ -115,6 +121,28 @@ fn list_of_pieces(reader: &mut Reader<'_>, value_type: ValueType, limit: ChunkLi
     not_empty(list, Quicklist::is_empty).map(|list| List::of_quicklist(list, limit))
 }
 
+fn set_of_members(reader: &mut Reader<'_>, limits: &SetLimits) -> Result<Set, Error> {
+    let (mut set, mut scratch) = (Set::new(), Scratch::new());
+    for _ in 0..reader.count()? {
+        if !set.add(Element::Str(reader.string(&mut scratch)?), limits) {
+            return Err(TWICE);
+        }
+    }
+    not_empty(set, Set::is_empty)
+}
+
+fn set_of_ints(reader: &mut Reader<'_>, limits: &SetLimits) -> Result<Set, Error> {
+    let mut scratch = Scratch::new();
+    let ints = Intset::from_bytes(reader.string(&mut scratch)?);
+    let ints = ints.map_err(|_| Error::Malformed("bytes that are not an intset"))?;
+    not_empty(Set::of_ints(ints, limits), Set::is_empty)
+}
+
+fn set_of_pack(reader: &mut Reader<'_>, limits: &SetLimits) -> Result<Set, Error> {
+    let set = Set::of_pack(listpack(reader)?, limits).ok_or(TWICE)?;
+    not_empty(set, Set::is_empty)
+}
+
 fn zset_of_members<'a>(
     reader: &mut Reader<'a>,
     read_score: fn(&mut Reader<'a>) -> Result<f64, Error>,
@@ -126,7 +154,7 @@ fn zset_of_members<'a>(
         let score = read_score(reader)?;
         table.set(member, score);
         if table.len() != nth + 1 {
-            return Err(Error::Malformed("a member that is there twice"));
+            return Err(TWICE);
         }
     }
     not_empty(Zset::within(table, limits), Zset::is_empty)

@@ -2,7 +2,7 @@
 
 use super::stream::write_stream;
 use super::{ByteCount, Compression, Sink, ValueType, Writer};
-use crate::store::{Hash, List, Object, Piece, Value, Zset};
+use crate::store::{Hash, List, Object, Piece, Set, Value, Zset};
 
 /// What stands before a quicklist's element that has no listpack.
 pub(super) const LARGE: u64 = 1;
@@ -14,6 +14,8 @@ pub fn type_of(value: Value<'_>) -> ValueType {
     match value {
         Value::Int(_) | Value::Bytes(_) | Value::Object(Object::String(_)) => ValueType::String,
         Value::Object(Object::List(_)) => ValueType::ListQuicklist2,
+        Value::Object(Object::Set(Set::Ints(_))) => ValueType::SetIntset,
+        Value::Object(Object::Set(Set::Packed(_) | Set::Table(_))) => ValueType::Set,
         Value::Object(Object::Stream(_)) => ValueType::StreamListpacks2,
         Value::Object(Object::Zset(Zset::Packed(_))) => ValueType::ZsetListpack,
         Value::Object(Object::Zset(Zset::Table(_))) => ValueType::Zset2,
@@ -42,6 +44,7 @@ fn write_object<S: Sink>(writer: &mut Writer<S>, object: &Object) {
     match object {
         Object::String(bytes) => writer.string(bytes),
         Object::List(list) => write_list(writer, list),
+        Object::Set(set) => write_set(writer, set),
         Object::Stream(stream) => write_stream(writer, stream),
         Object::Zset(zset) => write_zset(writer, zset),
         Object::Hash(hash) => write_hash(writer, hash),
@@ -57,6 +60,16 @@ fn write_list<S: Sink>(writer: &mut Writer<S>, list: &List) {
         };
         writer.length(container);
         writer.string(bytes);
+    }
+}
+
+/// A listpack member by member: as a whole only Redis 7.2 and later read it.
+fn write_set<S: Sink>(writer: &mut Writer<S>, set: &Set) {
+    if let Set::Ints(ints) = set {
+        writer.string(ints.as_bytes());
+    } else {
+        writer.length(set.len() as u64);
+        set.iter().for_each(|member| writer.element(member));
     }
 }
 

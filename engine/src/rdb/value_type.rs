@@ -6,6 +6,7 @@
 pub enum ValueType {
     String = 0,
     List = 1,
+    Set = 2,
     /// Scores as text.
     Zset = 3,
     Hash = 4,
@@ -13,6 +14,7 @@ pub enum ValueType {
     Zset2 = 5,
     HashZipmap = 9,
     ListZiplist = 10,
+    SetIntset = 11,
     ZsetZiplist = 12,
     HashZiplist = 13,
     /// Ziplists.
@@ -24,19 +26,22 @@ pub enum ValueType {
     /// Listpacks and large elements.
     ListQuicklist2 = 18,
     StreamListpacks2 = 19,
+    SetListpack = 20,
     /// With the times at which consumers were last given something.
     StreamListpacks3 = 21,
 }
 
 impl ValueType {
-    const ALL: [Self; 16] = [
+    const ALL: [Self; 19] = [
         Self::String,
         Self::List,
+        Self::Set,
         Self::Zset,
         Self::Hash,
         Self::Zset2,
         Self::HashZipmap,
         Self::ListZiplist,
+        Self::SetIntset,
         Self::ZsetZiplist,
         Self::HashZiplist,
         Self::ListQuicklist,
@@ -45,6 +50,7 @@ impl ValueType {
         Self::ZsetListpack,
         Self::ListQuicklist2,
         Self::StreamListpacks2,
+        Self::SetListpack,
         Self::StreamListpacks3,
     ];
 

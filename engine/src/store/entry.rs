@@ -294,7 +294,9 @@ impl Entry {
             Kind::INT => None,
             Kind::OBJECT => match self.0.object_mut()? {
                 Object::String(bytes) => Some(bytes),
-                Object::List(_) | Object::Stream(_) | Object::Zset(_) | Object::Hash(_) => None,
+                Object::List(_) | Object::Set(_) | Object::Stream(_) | Object::Zset(_) | Object::Hash(_) => {
+                    None
+                }
             },
             _ => Some(self.0.inline_mut()),
         }

@@ -9,8 +9,8 @@
 //! | `entry`, `block` | key and value in one block; its layout |
 //! | `object` | types of value, and values with a heap of their own |
 //! | `list` | the type of that name, over encodings |
+//! | `set`, `zset` | sets, sorted sets |
 //! | `stream` | streams: a log, and who reads it |
-//! | `zset` | sorted sets |
 //! | `hash` | hashes |
 //! | `scan`, `sample` | cursors, entries at random |
 //! | `expire`, `evict` | the active pass, the eviction policies and access clocks |
@@ -40,6 +40,7 @@ mod object;
 mod sample;
 mod scan;
 mod segment;
+mod set;
 mod size_class;
 mod slab;
 mod stream;
@@ -60,6 +61,7 @@ pub use list::{List, Piece};
 pub use object::{Collection, Object, Type};
 pub use sample::Pool;
 pub use scan::CURSOR_END;
+pub use set::{Set, SetLimits};
 pub use stream::Stream;
 pub use zset::{Zset, ZsetLimits};
 

@@ -5,6 +5,7 @@
 
 use super::hash::Hash;
 use super::list::List;
+use super::set::Set;
 use super::size_class::size_class;
 use super::stream::Stream;
 use super::zset::Zset;
@@ -49,6 +50,7 @@ pub enum Object {
     /// A string longer than a block holds.
     String(Vec<u8>),
     List(List),
+    Set(Set),
     Stream(Box<Stream>),
     Zset(Zset),
     Hash(Hash),
@@ -59,6 +61,7 @@ impl Object {
         match self {
             Self::String(_) => Type::String,
             Self::List(_) => Type::List,
+            Self::Set(_) => Type::Set,
             Self::Stream(_) => Type::Stream,
             Self::Zset(_) => Type::Zset,
             Self::Hash(_) => Type::Hash,
@@ -70,6 +73,7 @@ impl Object {
         match self {
             Self::String(_) => "raw",
             Self::List(list) => list.encoding(),
+            Self::Set(set) => set.encoding(),
             Self::Stream(_) => "stream",
             Self::Zset(zset) => zset.encoding(),
             Self::Hash(hash) => hash.encoding(),
@@ -82,6 +86,7 @@ impl Object {
             + match self {
                 Self::String(bytes) => size_class(bytes.capacity()),
                 Self::List(list) => list.memory(),
+                Self::Set(set) => set.memory(),
                 Self::Stream(stream) => size_class(size_of::<Stream>()) + stream.memory(),
                 Self::Zset(zset) => zset.memory(),
                 Self::Hash(hash) => hash.memory(),
@@ -92,7 +97,7 @@ impl Object {
     pub fn as_bytes(&self) -> Option<&[u8]> {
         match self {
             Self::String(bytes) => Some(bytes),
-            Self::List(_) | Self::Stream(_) | Self::Zset(_) | Self::Hash(_) => None,
+            Self::List(_) | Self::Set(_) | Self::Stream(_) | Self::Zset(_) | Self::Hash(_) => None,
         }
     }
 
@@ -102,6 +107,7 @@ impl Object {
         match self {
             Self::String(_) => budget,
             Self::List(list) => list.free_step(budget),
+            Self::Set(set) => set.free_step(budget),
             Self::Stream(stream) => stream.free_step(budget),
             Self::Zset(zset) => zset.free_step(budget),
             Self::Hash(hash) => hash.free_step(budget),
@@ -139,6 +145,24 @@ impl Collection for List {
 impl From<List> for Object {
     fn from(list: List) -> Self {
         Self::List(list)
+    }
+}
+
+impl Collection for Set {
+    #[inline]
+    fn of(object: &Object) -> Option<&Self> {
+        if let Object::Set(set) = object { Some(set) } else { None }
+    }
+
+    #[inline]
+    fn of_mut(object: &mut Object) -> Option<&mut Self> {
+        if let Object::Set(set) = object { Some(set) } else { None }
+    }
+}
+
+impl From<Set> for Object {
+    fn from(set: Set) -> Self {
+        Self::Set(set)
     }
 }
 

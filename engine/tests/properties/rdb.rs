@@ -8,7 +8,9 @@ use bobbin_engine::rdb::{
 use bobbin_engine::store::encoding::listpack::Element;
 use bobbin_engine::store::encoding::quicklist::{ChunkLimit, End};
 use bobbin_engine::store::encoding::stream::{NewId, NodeLimits, Order, StreamId};
-use bobbin_engine::store::{Entry, Hash, HashLimits, List, Object, Stream, Value, Zset, ZsetLimits};
+use bobbin_engine::store::{
+    Entry, Hash, HashLimits, List, Object, Set, SetLimits, Stream, Value, Zset, ZsetLimits,
+};
 
 const KEY: &[u8] = b"key";
 const STRING_LEN_MAX: usize = 1 << 20;
@@ -17,6 +19,7 @@ const STRING_LEN_MAX: usize = 1 << 20;
 fn limits() -> Limits {
     Limits {
         list: ChunkLimit::from_directive(4),
+        set: SetLimits { ints_len_max: 6, packed_len_max: 4, packed_member_len_max: 20, seed: 1 },
         zset: ZsetLimits { packed_len_max: 4, packed_member_len_max: 20, seed: 1 },
         hash: HashLimits { packed_len_max: 4, packed_text_len_max: 20, seed: 1 },
     }
@@ -47,7 +50,10 @@ pub(crate) fn check_value(input: &[u8]) -> bool {
         let written = write(&entry, compression);
         let again = read(&written).expect("what is written can be read");
         check_entry(&again);
-        assert_eq!(write(&again, Compression::Off), write(&entry, Compression::Off));
+        // Written member by member, a packed set of integers is an intset when it is read.
+        if (entry.encoding(), again.encoding()) != ("listpack", "intset") {
+            assert_eq!(write(&again, Compression::Off), write(&entry, Compression::Off));
+        }
     }
     true
 }
@@ -67,6 +73,7 @@ fn check_entry(entry: &Entry) {
     assert_eq!(entry.key(), KEY);
     match entry.value() {
         Value::Object(Object::List(list)) => check_list(list),
+        Value::Object(Object::Set(set)) => check_set(set),
         Value::Object(Object::Stream(stream)) => check_stream(stream),
         Value::Object(Object::Zset(zset)) => check_zset(zset),
         Value::Object(Object::Hash(hash)) => check_hash(hash),
@@ -91,6 +98,22 @@ fn check_list(list: &List) {
     while !copy.is_empty() {
         copy.remove_end(End::Front, limit);
     }
+}
+
+fn check_set(set: &Set) {
+    assert!(!set.is_empty());
+    let members: Vec<Vec<u8>> = set.iter().map(Element::to_vec).collect();
+    assert_eq!(members.len(), set.len());
+    let mut copy = set.clone();
+    for (place, member) in members.iter().enumerate() {
+        assert_eq!(set.place_of(Element::Str(member)), Some(place));
+        assert!(!copy.add(Element::Str(member), &limits().set));
+    }
+    assert!(copy.add(Element::Str(b"another"), &limits().set));
+    for member in &members {
+        assert!(copy.remove(Element::Str(member)));
+    }
+    assert_eq!(copy.len(), 1);
 }
 
 fn check_stream(stream: &Stream) {

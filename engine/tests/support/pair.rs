@@ -39,7 +39,12 @@ impl Pair {
     /// Fresh servers. With `requirepass` among the directives the connections are not authenticated, and stay with
     /// RESP2.
     pub fn start(directives: &[&str], version: Version) -> Self {
-        let (bobbin_server, oracle_server) = (bobbin_with(directives), oracle_with(directives));
+        Self::start_each(directives, directives, version)
+    }
+
+    /// The same, with directives of each server's own.
+    pub fn start_each(bobbin: &[&str], oracle: &[&str], version: Version) -> Self {
+        let (bobbin_server, oracle_server) = (bobbin_with(bobbin), oracle_with(oracle));
         let (bobbin, oracle) = (bobbin_server.connect(), oracle_server.connect());
         let others = vec![None];
         let mut pair =

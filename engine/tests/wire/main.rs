@@ -26,6 +26,7 @@ mod monitor;
 mod network;
 mod scan;
 mod server;
+mod set;
 mod slowlog;
 mod stream;
 mod string;

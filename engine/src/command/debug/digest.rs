@@ -54,6 +54,10 @@ impl Digest {
                 let mut digits = itoa::Buffer::new();
                 list.iter(0, End::Front).for_each(|element| self.mix(element.text(&mut digits)));
             }
+            Object::Set(set) => {
+                let mut digits = itoa::Buffer::new();
+                set.iter().for_each(|member| self.xor(member.text(&mut digits)));
+            }
             Object::Stream(stream) => stream.log.entries().for_each(|entry| self.mix_stream_entry(entry)),
             Object::Zset(zset) => zset.iter().for_each(|(member, score)| self.xor_member(member, score)),
             Object::Hash(hash) => hash.iter().for_each(|(field, value)| self.xor_pair(field, value)),

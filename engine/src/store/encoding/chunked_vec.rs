@@ -20,6 +20,8 @@ use crate::store::size_class::size_class;
 
 const CHUNK_LEN: usize = 256;
 
+pub(crate) type Iter<'a, T> = std::iter::Flatten<std::slice::Iter<'a, Vec<T>>>;
+
 #[derive(Clone, Debug)]
 pub(crate) struct ChunkedVec<T> {
     chunks: Vec<Vec<T>>,
@@ -70,7 +72,7 @@ impl<T> ChunkedVec<T> {
         std::mem::replace(&mut self.chunks[index / CHUNK_LEN][index % CHUNK_LEN], last)
     }
 
-    pub(crate) fn iter(&self) -> impl Iterator<Item = &T> + Clone {
+    pub(crate) fn iter(&self) -> Iter<'_, T> {
         self.chunks.iter().flatten()
     }
 

@@ -17,13 +17,13 @@
 //!
 //! Refuses: more than 2^32 members, which the machine's memory refuses long before.
 
-use super::chunked_vec::ChunkedVec;
+use super::chunked_vec::{self, ChunkedVec};
 use super::id_index::IdIndex;
 use super::short_bytes::ShortBytes;
 use crate::store::key_hash::KeyHasher;
 
 #[derive(Clone, Debug)]
-pub(crate) struct MemberTable<V> {
+pub struct MemberTable<V> {
     members: ChunkedVec<Member<V>>,
     index: IdIndex,
     hasher: KeyHasher,
@@ -40,6 +40,13 @@ struct Member<V> {
 /// Where a member is, until one is removed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub(crate) struct Place(u32);
+
+impl Place {
+    /// The number that [`MemberTable::nth`] takes.
+    pub(crate) fn number(self) -> usize {
+        self.0 as usize
+    }
+}
 
 /// A member taken out.
 #[derive(Debug)]
@@ -132,8 +139,9 @@ impl<V> MemberTable<V> {
         Removed { text, value, moved_from: (place.0 != last).then_some(Place(last)) }
     }
 
-    pub(crate) fn iter(&self) -> impl Iterator<Item = (&[u8], &V)> + Clone {
-        self.members.iter().map(|member| (&*member.text, &member.value))
+    /// Every member, in the order of places.
+    pub(crate) fn iter(&self) -> Iter<'_, V> {
+        Iter(self.members.iter())
     }
 
     /// Visits up to `count` members, from a cursor on; 0 begins. Returns where to go on; 0 if all were visited.
@@ -161,6 +169,19 @@ impl<V> MemberTable<V> {
             left = left.saturating_sub(freed);
         }
         left
+    }
+}
+
+/// Members with what is beside them, in the order of places.
+#[derive(Clone, Debug)]
+pub struct Iter<'a, V>(chunked_vec::Iter<'a, Member<V>>);
+
+impl<'a, V> Iterator for Iter<'a, V> {
+    type Item = (&'a [u8], &'a V);
+
+    #[inline]
+    fn next(&mut self) -> Option<Self::Item> {
+        self.0.next().map(|Member { text, value }| (&**text, value))
     }
 }
 

@@ -8,6 +8,7 @@ pub(crate) mod hash_packed;
 pub(crate) mod hash_table;
 pub mod hyperloglog;
 pub(crate) mod id_index;
+pub mod intset;
 pub mod listpack;
 pub(crate) mod member_table;
 pub mod quicklist;

@@ -348,14 +348,22 @@ impl Listpack {
     /// many it removed. One pass, whatever the number.
     pub fn remove_matching(&mut self, text: &[u8], skip: usize, count: usize) -> usize {
         let wanted = Wanted::new(text);
-        let (mut read, mut write, mut seen, mut removed) = (ELEMENTS_AT, ELEMENTS_AT, 0, 0);
+        let mut seen = 0;
+        self.remove_where(count, |element| {
+            let matches = wanted.is(element);
+            seen += usize::from(matches);
+            matches && seen > skip
+        })
+    }
+
+    /// Removes up to `count` of the elements that `goes`, asked of each in turn, says so of. Returns how many. One pass.
+    pub fn remove_where(&mut self, count: usize, mut goes: impl FnMut(Element<'_>) -> bool) -> usize {
+        let (mut read, mut write, mut removed) = (ELEMENTS_AT, ELEMENTS_AT, 0);
         while removed < count
             && let Some(pos) = self.pos_at(read)
         {
             let behind = self.behind(pos);
-            let matches = wanted.is(self.get(pos));
-            seen += usize::from(matches);
-            if matches && seen > skip {
+            if goes(self.get(pos)) {
                 removed += 1;
             } else {
                 if write < read {
