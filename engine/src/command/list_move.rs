@@ -96,11 +96,7 @@ fn lmpop(cx: &mut Cx<'_>, args: Args<'_>, reply: &mut Reply<'_>) -> Result<(), C
     let keys = integer_within(args.at(1), 1, &NO_KEYS)?;
     let end_index = keys.saturating_add(2);
     let end = end_at(args, end_index)?;
-    let count = match args.len() - end_index - 1 {
-        0 => 1,
-        2 if args.is(end_index + 1, "count") => integer_within(args.last(), 1, &NO_COUNT)?,
-        _ => return Err(CommandError::Syntax),
-    };
+    let count = pop_count(args, end_index + 1)?;
     for key in args.iter_from(2).take(keys) {
         if cx.change(key, |_: &mut List| ())?.is_some() {
             reply.array(2);
@@ -111,4 +107,16 @@ fn lmpop(cx: &mut Cx<'_>, args: Args<'_>, reply: &mut Reply<'_>) -> Result<(), C
     }
     reply.null_array();
     Ok(())
+}
+
+/// COUNT and its number from `at` on, to the end. A number that is none is told of before what follows it.
+fn pop_count(args: Args<'_>, at: usize) -> Result<usize, CommandError> {
+    if args.len() == at {
+        return Ok(1);
+    }
+    if !args.is(at, "count") || args.len() == at + 1 {
+        return Err(CommandError::Syntax);
+    }
+    let count = integer_within(args.at(at + 1), 1, &NO_COUNT)?;
+    if args.len() == at + 2 { Ok(count) } else { Err(CommandError::Syntax) }
 }

@@ -223,6 +223,7 @@ fn moves_between_lists_are_those_of_redis() {
         "LMPOP 1 l LEFT COUNT 0",
         "LMPOP 1 l LEFT COUNT x",
         "LMPOP 1 l LEFT COUNT 1 COUNT 2",
+        "LMPOP 1 l LEFT COUNT x more",
         "LMPOP 1 l LEFT FOO 1",
         "LMPOP 1 s LEFT",
         "LMPOP 2 missing s LEFT",
