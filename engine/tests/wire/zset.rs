@@ -60,6 +60,8 @@ fn adding() {
         "ZINCRBY z inf a",
         "ZRANGE z 0 -1 WITHSCORES",
         "ZINCRBY z 1.5 d",
+        "ZINCRBY z NX d",
+        "ZINCRBY z incr d",
         "ZINCRBY z 1.5 new",
         "ZINCRBY z x new",
         "ZINCRBY z nan new",

@@ -170,7 +170,11 @@ fn zadd(cx: &mut Cx<'_>, args: Args<'_>, reply: &mut Reply<'_>) -> Result<(), Co
 }
 
 fn zincrby(cx: &mut Cx<'_>, args: Args<'_>, reply: &mut Reply<'_>) -> Result<(), CommandError> {
-    let options = Options { increment: true, ..Options::default() };
+    let mut options = Options { increment: true, ..Options::default() };
+    // Redis takes what stands there for an option of ZADD, and then misses the increment.
+    if options.take(args.at(2)) {
+        return Err(CommandError::Syntax);
+    }
     let done = add(cx, args.at(1), pairs(args, 2), options)?;
     reply_score(done.score, reply);
     Ok(())
