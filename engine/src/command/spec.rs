@@ -288,6 +288,14 @@ impl KeySpec {
         }
     }
 
+    fn has_all_keys(&self, args: Args<'_>) -> bool {
+        let Some(begin) = self.begin_at(args) else { return !matches!(self.begin, Begin::Index(_)) };
+        let Find::Keynum { at, first, step } = self.find else { return true };
+        let count = args.get(begin + at as usize).and_then(parse_count).unwrap_or(0);
+        let left = args.len().saturating_sub(begin + first as usize);
+        count > 0 && count.saturating_mul(step as usize) < left + step as usize
+    }
+
     fn begin_at(&self, args: Args<'_>) -> Option<usize> {
         let begin = match self.begin {
             Begin::Index(index) => index as usize,
@@ -553,6 +561,11 @@ impl Command {
         let mut is_found = false;
         self.key_specs().for_each(|spec| spec.visit(args, |index| is_found |= index == further.0));
         (!is_found).then_some(further)
+    }
+
+    /// Whether there are as many keys as the request says, where it says so.
+    pub fn has_all_keys(&self, args: Args<'_>) -> bool {
+        self.key_specs().all(|spec| spec.has_all_keys(args))
     }
 
     fn key_specs(&self) -> impl Iterator<Item = &'static KeySpec> {

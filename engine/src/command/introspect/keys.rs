@@ -43,6 +43,9 @@ fn keys_of(args: Args<'_>) -> Result<Vec<(usize, u16)>, CommandError> {
     }
     let mut found = Vec::new();
     row.key_flags_of(args, |index, flags| found.push((index, flags)));
+    if !row.has_all_keys(args) {
+        found.clear();
+    }
     if found.is_empty() && !row.has(flag::NO_MANDATORY_KEYS) {
         return Err(CommandError::text("ERR Invalid arguments specified for command"));
     }
