@@ -30,6 +30,9 @@ pub enum CommandError {
     /// Any other, with its code in front.
     #[error("{0}")]
     Text(Cow<'static, str>),
+    /// The same, with bytes of the request in it.
+    #[error("{}", String::from_utf8_lossy(.0))]
+    Quoting(Vec<u8>),
 }
 
 impl CommandError {
@@ -43,16 +46,36 @@ impl CommandError {
         Self::Text(Cow::Owned(text.into()))
     }
 
+    /// A text with bytes of the request between, as far as C would print them; line ends behind it all are left out.
+    #[cold]
+    pub fn quoting(before: impl AsRef<[u8]>, quoted: &[u8], after: impl AsRef<[u8]>) -> Self {
+        let mut text = [before.as_ref(), before_nul(quoted), after.as_ref()].concat();
+        let is_line_end = |byte: &u8| matches!(byte, b'\r' | b'\n');
+        text.truncate(text.iter().rposition(|byte| !is_line_end(byte)).map_or(0, |last| last + 1));
+        Self::Quoting(text)
+    }
+
     /// Writes the error reply.
     #[cold]
     pub fn write(&self, reply: &mut Reply<'_>) {
-        reply.error(self.to_string());
+        match self {
+            Self::Quoting(text) => reply.error(text),
+            other => reply.error(other.to_string()),
+        }
     }
 }
 
-/// Client bytes for an error text: as far as C would print them, and what is not UTF-8 is replaced.
+/// Client bytes for a text: as far as C would print them, and what is not UTF-8 is replaced.
 pub fn printable(bytes: &[u8]) -> Cow<'_, str> {
     String::from_utf8_lossy(before_nul(bytes))
+}
+
+/// The most bytes of an argument that Redis quotes where it bounds them.
+pub const QUOTED_MAX: usize = 128;
+
+/// The beginning of an argument, as long as Redis quotes it where it bounds that.
+pub fn beginning(arg: &[u8]) -> &[u8] {
+    &arg[..arg.len().min(QUOTED_MAX)]
 }
 
 /// What C takes for a string: the bytes up to the first that is zero.

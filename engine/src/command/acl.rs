@@ -9,7 +9,7 @@ use super::help::{help, wrong_usage};
 use super::spec::{Command, Group, Run, acl, command, flag};
 use super::{Args, Session, TABLE};
 use crate::config::Config;
-use crate::error::{CommandError, printable};
+use crate::error::CommandError;
 
 const ANY_TIME: u32 = flag::LOADING | flag::STALE;
 const OPEN: u32 = flag::NOSCRIPT | ANY_TIME;
@@ -83,8 +83,7 @@ fn acl_cat(session: &mut Session<'_>, args: Args<'_>) -> Result<(), CommandError
 
 fn commands_of(category: &[u8]) -> Result<Vec<&'static str>, CommandError> {
     let known = acl::NAMES.iter().find(|(_, name)| name.as_bytes().eq_ignore_ascii_case(category));
-    let &(bit, _) = known
-        .ok_or_else(|| CommandError::owned(format!("ERR Unknown category '{}'", printable(category))))?;
+    let &(bit, _) = known.ok_or_else(|| CommandError::quoting("ERR Unknown category '", category, "'"))?;
     Ok(TABLE.iter().filter(|row| row.categories() & bit != 0).map(|row| row.name).collect())
 }
 

@@ -11,7 +11,7 @@ use super::keyspace::parse_db;
 use super::spec::{Command, Group, Run, command, flag};
 use super::{Args, Session};
 use crate::conn::{Closing, DEFAULT_USER};
-use crate::error::{CommandError, printable};
+use crate::error::CommandError;
 use crate::limits::REDIS_VERSION;
 use crate::mesh::SessionBits;
 use crate::store::parse_canonical;
@@ -131,8 +131,7 @@ impl<'a> Greeting<'a> {
                 greeting.name = Some(name);
                 at += 2;
             } else {
-                let option = printable(args.at(at));
-                return Err(CommandError::owned(format!("ERR Syntax error in HELLO option '{option}'")));
+                return Err(CommandError::quoting("ERR Syntax error in HELLO option '", args.at(at), "'"));
             }
         }
         Ok(greeting)

@@ -188,7 +188,7 @@ impl Condition {
 
 #[cold]
 fn unsupported(option: &[u8]) -> CommandError {
-    CommandError::owned(format!("ERR Unsupported option {}", crate::error::printable(option)))
+    CommandError::quoting("ERR Unsupported option ", option, "")
 }
 
 fn ttl(cx: &mut Cx<'_>, args: Args<'_>, reply: &mut Reply<'_>) -> Result<(), CommandError> {

@@ -3,7 +3,7 @@
 
 use super::spec::Command;
 use super::{Args, Session, commands, subcommands};
-use crate::error::{CommandError, printable};
+use crate::error::{CommandError, beginning, printable};
 
 /// The handler of every `container|help`.
 pub fn help(session: &mut Session<'_>, _: Args<'_>) -> Result<(), CommandError> {
@@ -19,10 +19,9 @@ pub fn help(session: &mut Session<'_>, _: Args<'_>) -> Result<(), CommandError> 
 /// A subcommand's arguments are of a number that its arity lets through and its handler does not.
 pub(super) fn wrong_usage(args: Args<'_>) -> CommandError {
     let container = printable(args.at(0)).to_ascii_uppercase();
-    let sub = printable(args.at(1));
-    CommandError::owned(format!(
-        "ERR unknown subcommand or wrong number of arguments for '{sub:.128}'. Try {container} HELP."
-    ))
+    let after = format!("'. Try {container} HELP.");
+    let before = "ERR unknown subcommand or wrong number of arguments for '";
+    CommandError::quoting(before, beginning(args.at(1)), after)
 }
 
 fn lines(container: &str) -> Vec<String> {

@@ -10,7 +10,7 @@ use bobbin_proto::Reply;
 use super::spec::{Command, Group, KeySpec, Run, command, flag, key_flag};
 use super::string::bytes_of;
 use super::{Args, Cx, Event, Session};
-use crate::error::{CommandError, printable};
+use crate::error::CommandError;
 use crate::store::encoding::hyperloglog::{self as hll, Corrupt, Encoding, Hll, Place, REGISTERS, Registers};
 use crate::store::{BytesEncoding, Entry, EntryMut, Value};
 
@@ -232,10 +232,7 @@ fn pfdebug(cx: &mut Cx<'_>, args: Args<'_>, reply: &mut Reply<'_>) -> Result<(),
         }
         reply.int(was_sparse.into());
     } else {
-        return Err(CommandError::owned(format!(
-            "ERR Unknown PFDEBUG subcommand '{}'",
-            printable(args.at(1))
-        )));
+        return Err(CommandError::quoting("ERR Unknown PFDEBUG subcommand '", args.at(1), "'"));
     }
     Ok(())
 }

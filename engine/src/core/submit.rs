@@ -3,7 +3,6 @@
 //! Row → arity → authentication → server state → keys → owner → run: on the connection, on this shard, on another,
 //! on several.
 
-use std::fmt::Write;
 use std::sync::Arc;
 
 use bobbin_proto::Reply;
@@ -13,7 +12,7 @@ use super::shard::Caller;
 use super::{Core, Pause};
 use crate::command::{self, Args, Command, Merge, Run, Session, ShardFn, flag};
 use crate::conn::{Conn, Hold};
-use crate::error::{CommandError, printable};
+use crate::error::{CommandError, QUOTED_MAX, before_nul, beginning};
 use crate::ids::{ReactorId, ReplyTo};
 use crate::mesh::frame::{CommandHead, push_command};
 use crate::observe::monitor_line;
@@ -321,7 +320,8 @@ fn subcommand(container: &'static Command, args: Args<'_>) -> Result<&'static Co
     let Some(name) = args.get(1) else { return Err(CommandError::Arity(container.name)) };
     command::find_sub(container, name).ok_or_else(|| {
         let upper = container.name.to_ascii_uppercase();
-        CommandError::owned(format!("ERR unknown subcommand '{:.128}'. Try {upper} HELP.", printable(name)))
+        let after = format!("'. Try {upper} HELP.");
+        CommandError::quoting("ERR unknown subcommand '", beginning(name), after)
     })
 }
 
@@ -336,17 +336,17 @@ fn named(row: &'static Command, args: Args<'_>) -> Option<&'static Command> {
 /// Redis's words, with its limits on how much of the request is quoted.
 #[cold]
 fn unknown(args: Args<'_>) -> CommandError {
-    const QUOTED_MAX: usize = 128;
-    let mut text = String::new();
+    let mut after = b"', with args beginning with: ".to_vec();
+    let start = after.len();
     for arg in args.iter_from(1) {
-        if text.len() >= QUOTED_MAX {
+        let quoted = after.len() - start;
+        if quoted >= QUOTED_MAX {
             break;
         }
-        let room = QUOTED_MAX - text.len();
-        let _ = write!(text, "'{:.room$}' ", printable(arg));
+        let arg = before_nul(arg);
+        after.push(b'\'');
+        after.extend_from_slice(&arg[..arg.len().min(QUOTED_MAX - quoted)]);
+        after.extend_from_slice(b"' ");
     }
-    CommandError::owned(format!(
-        "ERR unknown command '{:.128}', with args beginning with: {text}",
-        printable(args.at(0))
-    ))
+    CommandError::quoting("ERR unknown command '", beginning(args.at(0)), after)
 }

@@ -173,3 +173,28 @@ fn quit_answers_what_came_before_and_nothing_after() {
     }
     assert!(client.is_closed());
 }
+
+/// Errors quote a request as it is, up to a zero byte, and not more of it than Redis does.
+#[test]
+fn errors_quote_the_bytes_of_a_request() {
+    let long = format!("{}\\xc3\\xa9{}", "e".repeat(127), "f".repeat(20));
+    let mut script: Vec<String> = [
+        r#"OBJECT "b\xfe""#,
+        r#"OBJECT "b\x00\xfe""#,
+        r#"foo "\xfe\x00b" "\xff" "\xc3\xa9""#,
+        r#""\xfe\xff""#,
+        r#"EXPIRE a 1 "\xfe""#,
+        r#"EXPIRE a 1 "\r\na\nb\r\n""#,
+        r#"EXPIRE a 1 "\n""#,
+        r#"HELLO 2 "\xfe""#,
+        r#"LATENCY GRAPH "\xfe""#,
+        r#"ACL CAT "\xfe""#,
+        r#"CLIENT LIST TYPE "\xfe""#,
+        r#"CLIENT KILL USER "\xfe""#,
+        r#"CLIENT PAUSE 1 2 "\xfe""#,
+    ]
+    .map(str::to_owned)
+    .to_vec();
+    script.extend([format!(r#"OBJECT "{long}""#), format!(r#""{long}""#), format!(r#"foo x "{long}" y"#)]);
+    same_replies(&script);
+}

@@ -48,6 +48,7 @@ fn replies_are_those_of_redis() {
         "DEBUG HTSTATS-KEY string",
         "DEBUG ERROR",
         r#"DEBUG ERROR "CODE of\r\nours""#,
+        r#"DEBUG ERROR "CODE \x00\xfe\r\n""#,
         "DEBUG LOG hello",
         "DEBUG LOG",
         "DEBUG PROTOCOL",

@@ -7,7 +7,7 @@ use crate::command::{Args, Session};
 use crate::conn::{Closing, Conn, DEFAULT_USER};
 use crate::core::Core;
 use crate::errand::{Errand, Targets};
-use crate::error::{CommandError, printable};
+use crate::error::CommandError;
 use crate::ids::{ConnId, ReactorId};
 use crate::store::parse_canonical;
 
@@ -89,7 +89,7 @@ fn known_user(name: &[u8]) -> Result<Vec<u8>, CommandError> {
     if name == DEFAULT_USER {
         return Ok(name.to_vec());
     }
-    Err(CommandError::owned(format!("ERR No such user '{}'", printable(name))))
+    Err(CommandError::quoting("ERR No such user '", name, "'"))
 }
 
 fn parse_yes_no(args: Args<'_>, at: usize) -> Result<bool, CommandError> {

@@ -22,7 +22,7 @@ pub use own::check_name;
 use super::help::help;
 use super::spec::{Command, ConnFn, Group, Run, command, flag};
 use crate::conn::Conn;
-use crate::error::{CommandError, printable};
+use crate::error::CommandError;
 
 const ANYTIME: u32 = flag::LOADING | flag::STALE;
 const OWN: u32 = flag::NOSCRIPT | ANYTIME;
@@ -153,7 +153,7 @@ impl ClientType {
             b"master" => Ok(Self::Master),
             b"replica" | b"slave" => Ok(Self::Replica),
             b"pubsub" => Ok(Self::Pubsub),
-            _ => Err(CommandError::owned(format!("ERR Unknown client type '{}'", printable(name)))),
+            _ => Err(CommandError::quoting("ERR Unknown client type '", name, "'")),
         }
     }
 

@@ -2,7 +2,7 @@
 
 use crate::command::{Args, Session};
 use crate::conn::ReplyMode;
-use crate::error::{CommandError, printable};
+use crate::error::CommandError;
 use crate::mesh::SessionBits;
 
 pub(super) fn id(session: &mut Session<'_>, _: Args<'_>) -> Result<(), CommandError> {
@@ -44,13 +44,11 @@ pub(super) fn set_info(session: &mut Session<'_>, args: Args<'_>) -> Result<(), 
     } else if args.is(2, "lib-ver") {
         &mut about.lib_version
     } else {
-        let text = format!("ERR Unrecognized option '{}'", printable(attribute));
-        return Err(CommandError::owned(text));
+        return Err(CommandError::quoting("ERR Unrecognized option '", attribute, "'"));
     };
     if !is_one_word(value) {
-        let attribute = printable(attribute);
-        let text = format!("ERR {attribute} cannot contain spaces, newlines or special characters.");
-        return Err(CommandError::owned(text));
+        let after = " cannot contain spaces, newlines or special characters.";
+        return Err(CommandError::quoting("ERR ", attribute, after));
     }
     *place = value.to_vec();
     session.ok();

@@ -142,7 +142,7 @@ fn accept(session: &mut Session<'_>, _: Args<'_>) -> Result<(), CommandError> {
 }
 
 fn error(_: &mut Session<'_>, args: Args<'_>) -> Result<(), CommandError> {
-    Err(CommandError::owned(printable(args.at(2))))
+    Err(CommandError::Quoting(args.at(2).to_vec()))
 }
 
 fn log(session: &mut Session<'_>, args: Args<'_>) -> Result<(), CommandError> {

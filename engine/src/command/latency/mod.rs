@@ -11,7 +11,7 @@ use super::spec::{Command, Group, Run, command, flag};
 use super::{Args, Session};
 use crate::core::Core;
 use crate::errand::{Errand, Targets};
-use crate::error::{CommandError, printable};
+use crate::error::CommandError;
 use crate::observe::{Series, Work, process};
 
 const ANY_TIME: u32 = flag::LOADING | flag::STALE;
@@ -98,7 +98,7 @@ fn latency_graph(session: &mut Session<'_>, args: Args<'_>) -> Result<(), Comman
 }
 
 fn no_samples(event: &[u8]) -> CommandError {
-    CommandError::owned(format!("ERR No samples available for event '{}'", printable(event)))
+    CommandError::quoting("ERR No samples available for event '", event, "'")
 }
 
 fn latency_reset(session: &mut Session<'_>, args: Args<'_>) -> Result<(), CommandError> {
