@@ -84,10 +84,10 @@ fn pfadd(cx: &mut Cx<'_>, args: Args<'_>, reply: &mut Reply<'_>) -> Result<(), C
     for element in args.iter_from(2) {
         changed |= add(&mut entry, Place::of(element), bytes_max)?;
     }
+    // "raw" from here on, changed or not.
+    let bytes = entry.string_mut(0);
     if changed {
-        if let Some(bytes) = entry.string_mut(0) {
-            hll::forget_cached(bytes);
-        }
+        bytes.map(hll::forget_cached);
         cx.changed(key, PFADD);
     }
     reply.int(changed.into());
@@ -137,6 +137,9 @@ fn pfcount(cx: &mut Cx<'_>, args: Args<'_>, reply: &mut Reply<'_>) -> Result<(),
     };
     let found = hll_of(entry)?;
     if let Some(cached) = found.cached() {
+        if entry.encoding() != "raw" {
+            make_raw(cx, key);
+        }
         reply.int(cached as i64);
         return Ok(());
     }
@@ -144,6 +147,14 @@ fn pfcount(cx: &mut Cx<'_>, args: Args<'_>, reply: &mut Reply<'_>) -> Result<(),
     keep_cardinality(cx, key, cardinality);
     reply.int(cardinality as i64);
     Ok(())
+}
+
+/// As Redis, which readies the string to take a cardinality before it looks whether there is one.
+#[cold]
+fn make_raw(cx: &mut Cx<'_>, key: &[u8]) {
+    if let Some(mut entry) = cx.db().find_mut(key) {
+        entry.string_mut(0);
+    }
 }
 
 fn keep_cardinality(cx: &mut Cx<'_>, key: &[u8], cardinality: u64) {

@@ -196,3 +196,19 @@ fn the_self_test_answers_ok() {
     let server = bobbin();
     assert_eq!(server.connect().call_raw(&["PFSELFTEST"]), b"+OK\r\n");
 }
+
+/// What looks at a string as a HyperLogLog readies it to be modified in place, also if it is not.
+#[test]
+fn encodings_are_those_of_redis() {
+    let mut script = Vec::new();
+    let (cached, stale) = (r"\x01\x00\x00\x00\x00\x00\x00\x00", r"\x00\x00\x00\x00\x00\x00\x00\x80");
+    for cardinality in [cached, stale] {
+        for command in
+            ["PFADD h", "PFADD h a", "PFCOUNT h", "PFCOUNT h h", "PFMERGE h", "PFMERGE h h", "PFMERGE k h"]
+        {
+            script.push(format!(r#"SET h "HYLL\x01\x00\x00\x00{cardinality}\x7f\xff""#));
+            script.extend([command, "OBJECT ENCODING h", "OBJECT ENCODING k", "DEL k"].map(str::to_owned));
+        }
+    }
+    same_replies(&script);
+}
