@@ -4,9 +4,10 @@
 //! |---|---|
 //! | `value_type` | the numbers that say how a value is written |
 //! | `writer`, `reader` | the pieces that values are made of: lengths, strings, numbers |
-//! | `encode`, `decode` | values |
-//! | `stream` | streams, both ways |
+//! | `value` | which form a value takes |
+//! | `list`, `set`, `zset`, `hash`, `stream` | the forms of each type, both ways |
 //! | `lzf` | the compression of strings |
+//! | `packed` | collections that come packed in a string |
 //! | `ziplist`, `zipmap` | what Redis kept small collections in before listpacks |
 //! | `payload` | a value by itself, as DUMP answers it and RESTORE takes it |
 //!
@@ -20,21 +21,24 @@
 //! Source: the bytes that DUMP of redis-server 7.0.15 answers; `src/rdb.h` and `src/rdb.c` of Redis 7.2 and 7.4 for
 //! what others write.
 
-mod decode;
-mod encode;
+mod hash;
+mod list;
 mod lzf;
+mod packed;
 mod payload;
 mod reader;
+mod set;
 mod stream;
+mod value;
 mod value_type;
 mod writer;
 mod ziplist;
 mod zipmap;
+mod zset;
 
-pub use decode::{Limits, read_entry};
-pub use encode::{type_of, value_len, write_value};
 pub use payload::{Checksum, PayloadError, open, seal};
 pub use reader::{Reader, Scratch};
+pub use value::{Limits, read_entry, type_of, value_len, write_value};
 pub use value_type::ValueType;
 pub use writer::{ByteCount, Compression, Sink, Writer};
 

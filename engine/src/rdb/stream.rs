@@ -11,7 +11,7 @@ use super::{Error, Reader, Scratch, Sink, ValueType, Writer};
 use crate::store::Stream;
 use crate::store::encoding::stream::{Log, LogState, Node, StreamId};
 
-pub(super) fn write_stream<S: Sink>(writer: &mut Writer<S>, stream: &Stream) {
+pub(super) fn write<S: Sink>(writer: &mut Writer<S>, stream: &Stream) {
     let log = &stream.log;
     writer.length(log.nodes().len() as u64);
     for (id, node) in log.nodes() {
@@ -29,7 +29,7 @@ fn write_id<S: Sink>(writer: &mut Writer<S>, id: StreamId) {
     writer.length(id.seq);
 }
 
-pub(super) fn read_stream(reader: &mut Reader<'_>, value_type: ValueType) -> Result<Stream, Error> {
+pub(super) fn read(reader: &mut Reader<'_>, value_type: ValueType) -> Result<Stream, Error> {
     let log = read_log(reader, value_type)?;
     match reader.count()? {
         0 => Ok(Stream::from(log)),
