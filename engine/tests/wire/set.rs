@@ -286,6 +286,42 @@ fn combining() {
     ]);
 }
 
+/// Sorted sets are combined with sets, whose members score 1.
+#[test]
+fn sets_among_sorted_sets() {
+    same_in_all_encodings(&[
+        "SADD s 1 2 x y",
+        "SADD ints 1 2 3",
+        "ZADD z 5 x 6 z 0.5 1",
+        "ZUNION 2 s z WITHSCORES",
+        "ZUNION 3 s z ints WEIGHTS 2 1 0.5 WITHSCORES",
+        "ZUNION 2 z s AGGREGATE MAX WITHSCORES",
+        "ZUNION 1 s WITHSCORES",
+        "ZINTER 2 s z WITHSCORES",
+        "ZINTER 2 z s WEIGHTS 3 inf AGGREGATE MIN WITHSCORES",
+        "ZINTER 2 s ints WITHSCORES",
+        "ZINTER 2 s missing",
+        "ZDIFF 2 s z WITHSCORES",
+        "ZDIFF 2 z s WITHSCORES",
+        "ZDIFF 2 s s",
+        "ZINTERCARD 2 s z",
+        "ZINTERCARD 2 s ints LIMIT 1",
+        "ZUNIONSTORE to 2 s z WEIGHTS 2 3",
+        "ZRANGE to 0 -1 WITHSCORES",
+        "ZINTERSTORE to 2 s z",
+        "ZRANGE to 0 -1 WITHSCORES",
+        "ZDIFFSTORE to 2 s z",
+        "ZRANGE to 0 -1 WITHSCORES",
+        "ZUNIONSTORE s 1 s",
+        "TYPE s",
+        "SINTER z ints",
+        "ZRANGESTORE to ints 0 -1",
+        "LPUSH l x",
+        "ZUNION 2 ints l",
+        "ZUNION 2 l ints",
+    ]);
+}
+
 /// A set of one member has no order, and no choice.
 #[test]
 fn popping_and_random_members() {
@@ -628,6 +664,7 @@ fn random_change(rng: &mut fastrand::Rng, step: usize) -> String {
         32 => format!("SCARD {key}"),
         33 => format!("COPY {key} {other} REPLACE"),
         34 if step.is_multiple_of(7) => format!("SPOP {key} 10000"),
+        35 => format!("ZUNION 2 {key} {other} WITHSCORES"),
         36 => format!("SADD {key} {}", (0..150).map(|n| n.to_string()).collect::<Vec<_>>().join(" ")),
         _ => format!("SISMEMBER {key} {member}"),
     }

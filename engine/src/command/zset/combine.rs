@@ -1,4 +1,4 @@
-//! Union, intersection and difference of sorted sets.
+//! Union, intersection and difference of sorted sets, and of sets among them.
 //!
 //! A score is weighted where it is read, and those of one member are aggregated; what is not a number on the way
 //! (0 times infinity, infinity less infinity) is 0.
@@ -8,11 +8,11 @@ use bobbin_proto::Reply;
 use super::super::number::{double, integer_within};
 use super::super::spec::{Command, Group, KeySpec, Run, command, flag};
 use super::super::{Args, Cx};
-use super::{OVERWRITE, READ, Scores, counted_keys, limits, of_entry, reply_members, store};
+use super::{OVERWRITE, READ, Scores, counted_keys, limits, reply_members, store};
 use crate::error::CommandError;
 use crate::store::encoding::listpack::Element;
 use crate::store::encoding::zset_table::ZsetTable;
-use crate::store::{Object, Zset};
+use crate::store::{Entry, Object, Set, Zset};
 
 const READS: u32 = flag::READONLY | flag::MOVABLEKEYS;
 const STORES: u32 = flag::WRITE | flag::DENYOOM | flag::MOVABLEKEYS;
@@ -152,30 +152,75 @@ impl Options {
     }
 }
 
-/// One of the sets that are combined; without a set where the key is not there.
+/// One of the sets that are combined.
 #[derive(Clone, Copy, Debug)]
 struct Operand<'a> {
-    zset: Option<&'a Zset>,
+    members: Members<'a>,
     weight: f64,
+}
+
+#[derive(Clone, Copy, Debug)]
+enum Members<'a> {
+    /// The key is not there.
+    None,
+    Scored(&'a Zset),
+    /// Of a set: each scores 1.
+    Plain(&'a Set),
+}
+
+impl<'a> Members<'a> {
+    fn of(entry: Option<&'a Entry>) -> Result<Self, CommandError> {
+        match entry.map(Entry::object) {
+            None => Ok(Self::None),
+            Some(Some(Object::Zset(zset))) => Ok(Self::Scored(zset)),
+            Some(Some(Object::Set(set))) => Ok(Self::Plain(set)),
+            Some(_) => Err(CommandError::WrongType),
+        }
+    }
+
+    fn len(self) -> usize {
+        match self {
+            Self::None => 0,
+            Self::Scored(zset) => zset.len(),
+            Self::Plain(set) => set.len(),
+        }
+    }
+
+    fn iter(self) -> impl Iterator<Item = (Element<'a>, f64)> {
+        let (zset, set) = match self {
+            Self::None => (None, None),
+            Self::Scored(zset) => (Some(zset), None),
+            Self::Plain(set) => (None, Some(set)),
+        };
+        let plain = set.into_iter().flatten().map(|member| (member, 1.0));
+        zset.into_iter().flatten().chain(plain)
+    }
+
+    fn score(self, member: &[u8]) -> Option<f64> {
+        match self {
+            Self::None => None,
+            Self::Scored(zset) => zset.score(member),
+            Self::Plain(set) => set.contains(Element::Str(member)).then_some(1.0),
+        }
+    }
 }
 
 impl<'a> Operand<'a> {
     fn len(self) -> usize {
-        self.zset.map_or(0, Zset::len)
+        self.members.len()
     }
 
     /// Members with their weighted scores.
     fn iter(self) -> impl Iterator<Item = (Element<'a>, f64)> {
-        let members = self.zset.into_iter().flat_map(Zset::iter);
-        members.map(move |(member, score)| (member, number_or_zero(score * self.weight)))
+        self.members.iter().map(move |(member, score)| (member, number_or_zero(score * self.weight)))
     }
 
     fn score(self, member: &[u8]) -> Option<f64> {
-        Some(self.zset?.score(member)? * self.weight)
+        Some(self.members.score(member)? * self.weight)
     }
 
     fn has(self, member: &[u8]) -> bool {
-        self.zset.is_some_and(|zset| zset.score(member).is_some())
+        self.members.score(member).is_some()
     }
 }
 
@@ -187,7 +232,7 @@ fn operands<'a>(
     keys: usize,
 ) -> Result<Vec<Operand<'a>>, CommandError> {
     let found = cx.find_each(args.iter_from(at).take(keys));
-    found.map(|entry| Ok(Operand { zset: entry.map(of_entry).transpose()?, weight: 1.0 })).collect()
+    found.map(|entry| Ok(Operand { members: Members::of(entry)?, weight: 1.0 })).collect()
 }
 
 fn union(operands: &[Operand<'_>], aggregate: Aggregate, seed: u64) -> ZsetTable {
