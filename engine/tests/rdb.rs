@@ -120,6 +120,24 @@ fn every_type_is_read() {
     }
 }
 
+/// Of types that redis-server 7.0 does not know, with the footers they came in.
+#[test]
+fn payloads_of_redis_7_4_are_read() {
+    let payloads: [(&[u8], &str); 2] = [
+        (b"\x14\x10\x10\0\0\0\x03\0\x81a\x02\x07\x01\x82bc\x03\xff\x0c\0\x1ehgc\xca8:\x82", "a 7 bc"),
+        // The first of three entries is deleted.
+        (
+            b"\x15\x01\x10\0\0\0\0\0\0\0\x01\0\0\0\0\0\0\0\x0177\0\0\0\x16\0\x02\x01\x01\x01\x01\x01\x81f\x02\0\x01\
+            \x03\x01\0\x01\0\x01\x81v\x02\x04\x01\x02\x01\x01\x01\0\x01\x81w\x02\x04\x01\0\x01\x01\x01\x02\x01\x01\x01\x81g\
+            \x02\x07\x01\x06\x01\xff\x02\x02\x03\x02\x01\x01\x01\x03\0\x0c\0\xfbln/K\xa2\x0a\xa2",
+            "2-1 f w 2-3 g 7",
+        ),
+    ];
+    for (payload, expected) in payloads {
+        assert_eq!(contents(&property::restore(payload).expect("a payload")), expected);
+    }
+}
+
 #[test]
 fn what_is_cut_short_is_refused() {
     for (bytes, _) in samples() {

@@ -57,11 +57,12 @@ fn dump(cx: &mut Cx<'_>, args: Args<'_>, reply: &mut Reply<'_>) -> Result<(), Co
 
 fn payload(entry: &Entry, compression: rdb::Compression) -> Vec<u8> {
     let value = entry.value();
+    let value_type = rdb::type_of(value);
     let mut writer = rdb::Writer::new(Vec::with_capacity(entry.memory()), compression);
-    writer.byte(rdb::type_of(value).number());
+    writer.byte(value_type.number());
     rdb::write_value(&mut writer, value);
     let mut payload = writer.into_sink();
-    rdb::seal(&mut payload);
+    rdb::seal(&mut payload, value_type);
     payload
 }
 

@@ -13,9 +13,7 @@ use super::{Reader, ValueType};
 
 static CRC64: Crc<u64, Table<16>> = Crc::<u64, Table<16>>::new(&CRC_64_REDIS);
 
-/// The version of redis-server 7.0, which what is written is for.
-const VERSION: u16 = 10;
-/// That of 7.4.
+/// The latest version of which every type is known: that of Redis 7.4.
 const VERSION_MAX: u16 = 12;
 
 const VERSION_LEN: usize = size_of::<u16>();
@@ -39,8 +37,8 @@ pub enum Checksum {
 }
 
 /// Puts the footer behind a type and its value.
-pub fn seal(payload: &mut Vec<u8>) {
-    payload.extend_from_slice(&VERSION.to_le_bytes());
+pub fn seal(payload: &mut Vec<u8>, value_type: ValueType) {
+    payload.extend_from_slice(&value_type.version().to_le_bytes());
     let checksum = CRC64.checksum(payload);
     payload.extend_from_slice(&checksum.to_le_bytes());
 }
@@ -73,7 +71,7 @@ mod tests {
     #[test]
     fn a_footer_is_redis_s() {
         let mut payload = vec![0, 0xC0, 12];
-        seal(&mut payload);
+        seal(&mut payload, ValueType::String);
         assert_eq!(&payload[3..5], [10, 0]);
         let checksum = crc_bit_by_bit(&payload[..5]);
         assert_eq!(payload[5..], checksum.to_le_bytes());

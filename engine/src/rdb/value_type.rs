@@ -61,4 +61,13 @@ impl ValueType {
     pub fn number(self) -> u8 {
         self as u8
     }
+
+    /// The version of RDB that a reader must know: that of redis-server 7.0, or the later one that brought the type.
+    pub fn version(self) -> u16 {
+        match self.number() {
+            0..20 => 10,
+            20..22 => 11,
+            _ => 12,
+        }
+    }
 }
