@@ -237,6 +237,10 @@ proptest! {
     fn any_bytes_are_refused_or_a_value(number in 0..25u8, bytes in vec(any::<u8>(), 0..60)) {
         check_value(&value(number, &[&bytes]));
     }
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 300, ..config() })]
 
     #[test]
     fn compression_does_not_change_a_value(elements in vec(vec(b'a'..b'c', 0..60), 1..40)) {
