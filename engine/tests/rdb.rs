@@ -2,7 +2,7 @@
 
 use bobbin_engine::rdb::{Compression, Error};
 use bobbin_engine::store::encoding::quicklist::End;
-use bobbin_engine::store::{Entry, Object, Value};
+use bobbin_engine::store::{Entry, Object, Stream, Value};
 use proptest::collection::vec;
 use proptest::prelude::*;
 use proptest::test_runner::RngSeed;
@@ -31,6 +31,16 @@ const STREAM_NODE: &[u8] = b"\x01\x10\0\0\0\0\0\0\0\x01\0\0\0\0\0\0\0\x01\x37\x3
     \x00\x01\x02\x01\xdf\xff\x02\x01\x01\x81b\x02\x02\x01\x06\x01\xff";
 /// Entries, last id, first id, highest deleted id, entries added.
 const STREAM_STATE: &[u8] = b"\x02\x03\x00\x01\x01\x01\x02\x03";
+
+const STREAM_ID: &[u8] = b"\0\0\0\0\0\0\0\x01\0\0\0\0\0\0\0\x01";
+const MILLIS: &[u8] = b"\0\x10\xa5\xd4\xe8\0\0\0";
+
+/// A group of a stream that has read one entry, which is pending.
+fn stream_group(entries_read: &[u8], active: &[u8]) -> Vec<u8> {
+    let pending = [b"\x01", STREAM_ID, MILLIS, b"\x02"].concat();
+    let consumer = [b"\x01c", MILLIS, active, b"\x01", STREAM_ID].concat();
+    [b"\x01\x01g\x01\x01", entries_read, &pending, b"\x01", &consumer].concat()
+}
 
 /// A type and what is to follow it.
 fn value(number: u8, parts: &[&[u8]]) -> Vec<u8> {
@@ -79,6 +89,18 @@ fn samples() -> Vec<(Vec<u8>, &'static str)> {
         (value(15, &[STREAM_NODE, b"\x02\x03\x00", b"\x00"]), "1-1 a 1 3-0 b 2"),
         (value(19, &[STREAM_NODE, STREAM_STATE, b"\x00"]), "1-1 a 1 3-0 b 2"),
         (value(21, &[STREAM_NODE, STREAM_STATE, b"\x00"]), "1-1 a 1 3-0 b 2"),
+        (
+            value(15, &[STREAM_NODE, b"\x02\x03\x00", &stream_group(b"", b"")]),
+            "1-1 a 1 3-0 b 2 group g 1-1 Some(1) c 1-1 1000000000000 2",
+        ),
+        (
+            value(19, &[STREAM_NODE, STREAM_STATE, &stream_group(b"\x01", b"")]),
+            "1-1 a 1 3-0 b 2 group g 1-1 Some(1) c 1-1 1000000000000 2",
+        ),
+        (
+            value(21, &[STREAM_NODE, STREAM_STATE, &stream_group(b"\x01", MILLIS)]),
+            "1-1 a 1 3-0 b 2 group g 1-1 Some(1) c 1-1 1000000000000 2",
+        ),
     ]
 }
 
@@ -92,14 +114,7 @@ fn contents(entry: &Entry) -> String {
             words.extend(list.iter(0, End::Front).map(|element| word(element.to_vec())));
         }
         Value::Object(Object::Set(set)) => words.extend(set.iter().map(|member| word(member.to_vec()))),
-        Value::Object(Object::Stream(stream)) => {
-            for entry in stream.log.entries() {
-                words.push(word(entry.id.text().to_vec()));
-                words.extend(
-                    entry.fields.flat_map(|(name, value)| [name, value].map(|text| word(text.to_vec()))),
-                );
-            }
-        }
+        Value::Object(Object::Stream(stream)) => stream_contents(stream, &mut words),
         Value::Object(Object::Zset(zset)) => {
             words.extend(zset.iter().flat_map(|(member, score)| [word(member.to_vec()), score.to_string()]));
         }
@@ -109,6 +124,23 @@ fn contents(entry: &Entry) -> String {
         Value::Object(Object::String(_)) => unreachable!("a string is bytes"),
     }
     words.join(" ")
+}
+
+fn stream_contents(stream: &Stream, words: &mut Vec<String>) {
+    let word = |bytes: &[u8]| String::from_utf8(bytes.to_vec()).expect("a text");
+    for entry in stream.log.entries() {
+        words.push(word(&entry.id.text()));
+        let fields = entry.fields.flat_map(|(name, value)| [name, value]);
+        words.extend(fields.map(|text| word(&text.to_vec())));
+    }
+    for (name, group) in stream.groups() {
+        let read = format!("{:?}", group.entries_read);
+        words.extend(["group".to_owned(), word(name), word(&group.last_id.text()), read]);
+        for (id, pending) in group.pending() {
+            words.extend([word(group.owner(pending).name()), word(&id.text())]);
+            words.extend([pending.delivered_ms, pending.deliveries].map(|number| number.to_string()));
+        }
+    }
 }
 
 #[test]

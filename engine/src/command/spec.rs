@@ -135,6 +135,9 @@ pub mod key_flag {
     pub const INCOMPLETE: u16 = 1 << 9;
     pub const VARIABLE_FLAGS: u16 = 1 << 10;
 
+    /// Ours: the key is changed, although Redis says that it is only read.
+    pub const CHANGES: u16 = 1 << 15;
+
     pub const NAMES: &[(u16, &str)] = &[
         (RO, "RO"),
         (RW, "RW"),
@@ -261,7 +264,7 @@ impl KeySpec {
     }
 
     pub const fn writes(&self) -> bool {
-        self.flags & key_flag::RO == 0
+        self.flags & (key_flag::RO | key_flag::CHANGES) != key_flag::RO
     }
 
     /// Calls `each` with the index of every key. Positions past the end are left out: the handler reports those.

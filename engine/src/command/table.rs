@@ -41,6 +41,10 @@ const FAMILIES: &[&[Command]] = &[
     super::set::walk::ROWS,
     super::slowlog::ROWS,
     super::stream::add::ROWS,
+    super::stream::claim::ROWS,
+    super::stream::group::ROWS,
+    super::stream::info::ROWS,
+    super::stream::pending::ROWS,
     super::stream::range::ROWS,
     super::stream::read::ROWS,
     super::stream::trim::ROWS,
@@ -176,7 +180,7 @@ const fn check(row: &Command) {
         let flags = row.keys[at].flags;
         let kinds = flags & (key_flag::RO | key_flag::RW | key_flag::OW | key_flag::RM);
         assert!(kinds.is_power_of_two(), "a key is read, changed, overwritten or removed");
-        let changes = key_flag::UPDATE | key_flag::INSERT | key_flag::DELETE;
+        let changes = key_flag::UPDATE | key_flag::INSERT | key_flag::DELETE | key_flag::CHANGES;
         assert!(row.has(flag::WRITE) || flags & changes == 0, "who changes a key is a write");
         at += 1;
     }

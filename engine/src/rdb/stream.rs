@@ -3,13 +3,21 @@
 //! ```text
 //!  nodes · each: id (16 bytes, as a string), listpack (as a string)
 //!  entries · last id · first id* · highest deleted id* · entries added*
-//!  groups · each: see below
+//!  groups · each: name · last id · entries read* · what is pending in the group · consumers
+//!
+//!  pending in a group  entries · each: id (16 bytes) · when it was delivered · how often
+//!  consumers           each: name · when seen · when active** · what it has pending
+//!  pending with it     entries · each: id (16 bytes)
 //! ```
-//! Counts and the two parts of ids are lengths. What has a star is not there in the oldest form.
+//! Counts, and the two parts of ids that are not said to be 16 bytes, are lengths; times are Unix milliseconds. What
+//! has a star is not there in the oldest form, what has two only in the newest. The newest is read and not written:
+//! Redis 7.0 does not know it.
+
+use std::collections::BTreeMap;
 
 use super::{Error, Reader, Scratch, Sink, ValueType, Writer};
-use crate::store::Stream;
 use crate::store::encoding::stream::{Log, LogState, Node, StreamId};
+use crate::store::{Consumer, Group, Pending, Stream, entries_up_to};
 
 pub(super) fn write<S: Sink>(writer: &mut Writer<S>, stream: &Stream) {
     let log = &stream.log;
@@ -21,7 +29,32 @@ pub(super) fn write<S: Sink>(writer: &mut Writer<S>, stream: &Stream) {
     writer.length(log.len());
     [log.last_id, log.first_id(), log.max_deleted_id].into_iter().for_each(|id| write_id(writer, id));
     writer.length(log.entries_added);
-    writer.length(0);
+    writer.length(stream.groups().len() as u64);
+    stream.groups().for_each(|(name, group)| write_group(writer, name, group));
+}
+
+/// In place of how many entries a group has read.
+const UNKNOWN: u64 = u64::MAX;
+
+fn write_group<S: Sink>(writer: &mut Writer<S>, name: &[u8], group: &Group) {
+    writer.string(name);
+    write_id(writer, group.last_id);
+    writer.length(group.entries_read.unwrap_or(UNKNOWN));
+    writer.length(group.pending().len() as u64);
+    for (id, pending) in group.pending() {
+        writer.bytes(&id.to_bytes());
+        writer.millis(pending.delivered_ms);
+        writer.length(pending.deliveries);
+    }
+    writer.length(group.consumers().len() as u64);
+    group.consumers().for_each(|consumer| write_consumer(writer, consumer));
+}
+
+fn write_consumer<S: Sink>(writer: &mut Writer<S>, consumer: &Consumer) {
+    writer.string(consumer.name());
+    writer.millis(consumer.seen_ms);
+    writer.length(consumer.pending().len() as u64);
+    consumer.pending().for_each(|id| writer.bytes(&id.to_bytes()));
 }
 
 fn write_id<S: Sink>(writer: &mut Writer<S>, id: StreamId) {
@@ -30,11 +63,16 @@ fn write_id<S: Sink>(writer: &mut Writer<S>, id: StreamId) {
 }
 
 pub(super) fn read(reader: &mut Reader<'_>, value_type: ValueType) -> Result<Stream, Error> {
-    let log = read_log(reader, value_type)?;
-    match reader.count()? {
-        0 => Ok(Stream::from(log)),
-        _ => Err(Error::Malformed("groups of a stream")),
+    let mut stream = Stream::from(read_log(reader, value_type)?);
+    let mut scratch = Scratch::new();
+    for _ in 0..reader.count()? {
+        let name = reader.string(&mut scratch)?;
+        let group = read_group(reader, value_type, &stream.log)?;
+        if !stream.add_group(name, group) {
+            return Err(Error::Malformed("a group that is there twice"));
+        }
     }
+    Ok(stream)
 }
 
 const BAD_NODE: Error = Error::Malformed("entries of a stream that are none, or out of order");
@@ -60,6 +98,58 @@ fn read_log(reader: &mut Reader<'_>, value_type: ValueType) -> Result<Log, Error
         return Err(Error::Malformed("a stream whose counts and entries do not agree"));
     }
     Ok(log)
+}
+
+fn read_group(reader: &mut Reader<'_>, value_type: ValueType, log: &Log) -> Result<Group, Error> {
+    let last_id = read_id(reader)?;
+    let entries_read = match value_type {
+        ValueType::StreamListpacks => entries_up_to(log, last_id),
+        _ => Some(reader.length()?).filter(|&read| i64::try_from(read).is_ok()),
+    };
+    let mut group = Group::new(last_id, entries_read);
+    let mut pending = read_pending(reader)?;
+    for _ in 0..reader.count()? {
+        read_consumer(reader, value_type, &mut group, &mut pending)?;
+    }
+    if pending.is_empty() { Ok(group) } else { Err(Error::Malformed("a pending entry that no one has")) }
+}
+
+/// When an entry was delivered, and how often.
+type Delivery = (u64, u64);
+
+fn read_pending(reader: &mut Reader<'_>) -> Result<BTreeMap<StreamId, Delivery>, Error> {
+    let mut all = BTreeMap::new();
+    for _ in 0..reader.count()? {
+        let id = StreamId::from_bytes(reader.array()?);
+        if all.insert(id, (reader.millis()?, reader.length()?)).is_some() {
+            return Err(Error::Malformed("a pending entry that is there twice"));
+        }
+    }
+    Ok(all)
+}
+
+/// Takes what the consumer has out of what is pending.
+fn read_consumer(
+    reader: &mut Reader<'_>,
+    value_type: ValueType,
+    group: &mut Group,
+    pending: &mut BTreeMap<StreamId, Delivery>,
+) -> Result<(), Error> {
+    let mut scratch = Scratch::new();
+    let name = reader.string(&mut scratch)?;
+    let seen_ms = reader.millis()?;
+    let owner =
+        group.add_consumer(name, seen_ms).ok_or(Error::Malformed("a consumer that is there twice"))?;
+    let active_ms = if value_type == ValueType::StreamListpacks3 { reader.millis()? } else { seen_ms };
+    // Minus one if it never was.
+    group.consumer_mut(owner).active_ms = Some(active_ms).filter(|&at_ms| i64::try_from(at_ms).is_ok());
+    for _ in 0..reader.count()? {
+        let id = StreamId::from_bytes(reader.array()?);
+        let found = pending.remove(&id);
+        let (delivered_ms, deliveries) = found.ok_or(Error::Malformed("an entry that is not pending"))?;
+        group.assign(id, Pending { owner, delivered_ms, deliveries });
+    }
+    Ok(())
 }
 
 fn read_id(reader: &mut Reader<'_>) -> Result<StreamId, Error> {

@@ -92,6 +92,12 @@ impl<S: Sink> Writer<S> {
         self.sink.put(&[byte]);
     }
 
+    /// Bytes that have no length of their own before them.
+    #[inline]
+    pub fn bytes(&mut self, bytes: &[u8]) {
+        self.sink.put(bytes);
+    }
+
     #[inline]
     pub fn length(&mut self, len: u64) {
         match len {

@@ -62,7 +62,7 @@ pub use object::{Collection, Object, Type};
 pub use sample::Pool;
 pub use scan::CURSOR_END;
 pub use set::{Set, SetLimits};
-pub use stream::Stream;
+pub use stream::{Consumer, ConsumerId, Group, Pending, Seen, Stream, entries_up_to};
 pub use zset::{Zset, ZsetLimits};
 
 #[cfg(test)]

@@ -124,6 +124,11 @@ fn check_set(set: &Set) {
 }
 
 fn check_stream(stream: &Stream) {
+    for (_, group) in stream.groups() {
+        let owned: usize = group.consumers().map(|consumer| consumer.pending().len()).sum();
+        assert_eq!(owned, group.pending().len());
+        group.lag(&stream.log);
+    }
     let log = &stream.log;
     let ids = |order| log.range(StreamId::MIN, StreamId::MAX, order).map(|entry| entry.id);
     let forwards: Vec<_> = ids(Order::Ascending).collect();

@@ -183,6 +183,10 @@ fn streams() -> Vec<Sample> {
         scripted(Payload::Same, lines(&["XADD k 1-1 a 1", "XDEL k 1-1"])),
         scripted(Payload::Same, lines(&["XADD k 5 a 1", "XADD k 18446744073709551615-1 a 1", "XDEL k 5"])),
         scripted(Payload::Same, lines(&["XADD k 5 a 1", "XSETID k 9-9 ENTRIESADDED 70000 MAXDELETEDID 3-3"])),
+        scripted(
+            Payload::Same,
+            lines(&["XGROUP CREATE k g 5 MKSTREAM", "XGROUP CREATE k h 5 ENTRIESREAD 70000"]),
+        ),
         scripted(Payload::Same, (1..=1000).map(add)),
         scripted(Payload::Same, (1..=300).map(add).chain((0..200).map(|n| delete(n * 3)))),
         scripted(Payload::Same, (1..=500).map(add).chain(lines(&["XTRIM k MAXLEN 77"]))),
@@ -321,6 +325,49 @@ fn streams_go_both_ways() {
     exchange(&streams());
     let mut exchange = Exchange::start(&["--stream-node-max-entries", "3", "--rdbcompression", "no"]);
     streams().iter().for_each(|sample| exchange.check(sample, false));
+}
+
+/// What groups have read and what is pending goes with the stream.
+#[test]
+fn groups_of_streams_go_both_ways() {
+    let mut script: Vec<String> = (1..=300).map(|n| format!("XADD k {n}-1 a {n}")).collect();
+    let more = [
+        "XGROUP CREATE k idle $",
+        "XGROUP CREATE k unknown 7-7",
+        "XGROUP CREATE k reading 0",
+        "XREADGROUP GROUP reading alice COUNT 100 STREAMS k >",
+        "XREADGROUP GROUP reading bob COUNT 70 STREAMS k >",
+        "XACK k reading 3-1 4-1 150-1",
+        "XDEL k 5-1 200-1",
+        "XCLAIM k reading bob 0 8-1 9-1 TIME 1 RETRYCOUNT 70000",
+    ];
+    script.extend(more.map(String::from));
+    let sample = scripted(Payload::Own, script);
+    for compression in ["yes", "no"] {
+        let mut exchange = Exchange::start(&["--rdbcompression", compression]);
+        exchange.check(&sample, true);
+        let Exchange { bobbin, oracle, .. } = &mut exchange;
+        for (key, maker) in
+            [("from-redis", what_groups_have(oracle, "k")), ("from-bobbin", what_groups_have(bobbin, "k"))]
+        {
+            assert_eq!(what_groups_have(bobbin, key), maker);
+            assert_eq!(what_groups_have(oracle, key), maker);
+        }
+    }
+}
+
+/// How far the groups of a stream have read, and what is pending, with the times.
+fn what_groups_have(client: &mut Client, key: &str) -> (Value, Vec<Value>) {
+    let progress = client.run(&format!("XINFO GROUPS {key}"));
+    let full = client.run(&format!("XINFO STREAM {key} FULL COUNT 0"));
+    let Value::Array(groups) = field(&full, "groups") else { panic!("no groups: {full:?}") };
+    (progress, groups.iter().map(|group| field(group, "pending")).collect())
+}
+
+fn field(reply: &Value, name: &str) -> Value {
+    let Value::Array(fields) = reply else { panic!("no fields: {reply:?}") };
+    let at = fields.iter().position(|field| *field == Value::Bulk(name.as_bytes().to_vec()));
+    fields[at.expect("a field of that name") + 1].clone()
 }
 
 /// Both answer `DUMP a` with these bytes after `SET a v`.

@@ -244,6 +244,7 @@ const DOCUMENTED_OTHERWISE: &[&str] = &[
     "hscan",
     "lolwut",
     "pfmerge",
+    "xinfo|stream",
     "zrank",
     "zrevrank",
 ];

@@ -29,6 +29,7 @@ mod server;
 mod set;
 mod slowlog;
 mod stream;
+mod stream_group;
 mod string;
 mod transaction;
 mod zset;

@@ -118,6 +118,7 @@ const TYPES: &[(Shape, &[&str])] = &[
             "maxage",
             "milliseconds",
             "min-match-len",
+            "ms",
             "num",
             "num-matches",
             "numkeys",

@@ -5,7 +5,11 @@
 //! | `add` | XADD, XSETID |
 //! | `trim` | XTRIM and XDEL, and the options of trimming, which XADD takes too |
 //! | `range` | XRANGE, XREVRANGE, XLEN |
-//! | `read` | XREAD |
+//! | `read` | XREAD, XREADGROUP |
+//! | `group` | XGROUP |
+//! | `pending` | XACK, XPENDING |
+//! | `claim` | XCLAIM, XAUTOCLAIM |
+//! | `info` | XINFO |
 //! | `id` | ids and intervals of ids as arguments |
 //!
 //! A key stays when its last entry goes.
@@ -14,7 +18,11 @@
 //! says otherwise those of 7.2.
 
 pub mod add;
+pub mod claim;
+pub mod group;
 mod id;
+pub mod info;
+pub mod pending;
 pub mod range;
 pub mod read;
 pub mod trim;
@@ -23,11 +31,34 @@ use bobbin_proto::Reply;
 
 use super::element::reply_element;
 use super::spec::{KeySpec, key_flag};
+use super::{Cx, Event};
+use crate::error::{CommandError, printable};
 use crate::store::encoding::stream::{Entry, Range, StreamId};
 
 const READ: &[KeySpec] = &[KeySpec::one(1, key_flag::RO | key_flag::ACCESS)];
 const UPDATE: &[KeySpec] = &[KeySpec::one(1, key_flag::RW | key_flag::UPDATE)];
 const DELETE: &[KeySpec] = &[KeySpec::one(1, key_flag::RW | key_flag::DELETE)];
+
+/// What commands say of a group that is not there, or in a key that is not.
+fn no_key_or_group(key: &[u8], group: &[u8], context: &str) -> CommandError {
+    let (key, group) = (printable(key), printable(group));
+    CommandError::owned(format!("NOGROUP No such key '{key}' or consumer group '{group}'{context}"))
+}
+
+/// What XGROUP and XINFO say of a group that is not there.
+fn no_group(key: &[u8], group: &[u8]) -> CommandError {
+    let (key, group) = (printable(key), printable(group));
+    CommandError::owned(format!("NOGROUP No such consumer group '{group}' for key name '{key}'"))
+}
+
+/// Tells that a group has changed: of its consumers there is an event if they are new, of the rest there is none.
+fn group_changed(cx: &mut Cx<'_>, key: &[u8], has_new_consumer: bool) {
+    if has_new_consumer {
+        cx.changed(key, Event::stream("xgroup-createconsumer"));
+    } else {
+        cx.changed_unannounced(key);
+    }
+}
 
 fn reply_id(id: StreamId, reply: &mut Reply<'_>) {
     reply.bulk(&id.text());
