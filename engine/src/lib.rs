@@ -5,6 +5,7 @@ pub mod command;
 pub mod config;
 pub mod conn;
 pub mod core;
+pub mod course;
 pub mod errand;
 pub mod error;
 pub mod ids;

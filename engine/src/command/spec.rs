@@ -9,6 +9,8 @@ use bobbin_proto::Reply;
 use super::args::Args;
 use super::context::Cx;
 use super::session::Session;
+use crate::core::Caller;
+use crate::course::Course;
 use crate::error::CommandError;
 use crate::ids::CommandId;
 
@@ -323,6 +325,8 @@ fn parse_count(arg: &[u8]) -> Option<usize> {
 
 /// Work on one shard's data. It cannot suspend and cannot reach another shard.
 pub type ShardFn = fn(&mut Cx<'_>, Args<'_>, &mut Reply<'_>) -> Result<(), CommandError>;
+/// The course of a request whose arguments do not name all the keys it needs; none if they do.
+pub type WideFn = fn(&'static Command, Args<'_>, Caller) -> Option<Box<dyn Course>>;
 /// Work on the connection itself.
 pub type ConnFn = fn(&mut Session<'_>, Args<'_>) -> Result<(), CommandError>;
 
@@ -344,12 +348,25 @@ pub enum Run {
     Conn(ConnFn),
     /// The shard that owns the keys. Keys of several shards are brought together for the time of the call.
     Shard(ShardFn),
+    /// The same, for requests whose arguments name every key. The others are courses over all shards.
+    Wide(ShardFn, WideFn),
     /// Every shard runs the command on the keys it owns; the replies are merged.
     Scatter(ShardFn, Merge),
     /// Only subcommands run.
     Container,
     /// Subcommands run, and without one the connection's own reactor does (COMMAND).
     ContainerOr(ConnFn),
+}
+
+impl Run {
+    /// What runs on a shard, or on keys brought together from several.
+    #[inline]
+    pub const fn on_shard(&self) -> Option<ShardFn> {
+        match self {
+            Self::Shard(run) | Self::Wide(run, _) | Self::Scatter(run, _) => Some(*run),
+            Self::Conn(_) | Self::Container | Self::ContainerOr(_) => None,
+        }
+    }
 }
 
 /// A row of the command table.
@@ -365,6 +382,8 @@ pub struct Command {
     pub run: Run,
     pub keys: &'static [KeySpec],
     acl: u32,
+    /// The group gives no ACL category.
+    apart: bool,
     pub tips: &'static [&'static str],
     pub since: &'static str,
     pub complexity: &'static str,
@@ -402,6 +421,7 @@ pub const fn command(name: &'static str, arity: i16, flags: u32, group: Group, r
         run,
         keys: &[],
         acl: 0,
+        apart: false,
         tips: &[],
         since: "",
         complexity: "",
@@ -427,6 +447,13 @@ impl Command {
     /// ACL categories beside those that follow from flags and group.
     pub const fn acl(mut self, categories: u32) -> Self {
         self.acl = categories;
+        self
+    }
+
+    /// ACL categories in place of the group's.
+    pub const fn acl_apart(mut self, categories: u32) -> Self {
+        self.acl = categories;
+        self.apart = true;
         self
     }
 
@@ -505,7 +532,7 @@ impl Command {
     /// All categories, as ACL and COMMAND INFO know them. A container that never runs is in no group's.
     pub const fn categories(&self) -> u32 {
         let mut all = self.acl;
-        if !matches!(self.run, Run::Container) {
+        if !matches!(self.run, Run::Container) && !self.apart {
             all |= self.group.acl();
         }
         if self.has(flag::WRITE) {
@@ -524,6 +551,11 @@ impl Command {
             all |= acl::BLOCKING;
         }
         all | if self.has(flag::FAST) { acl::FAST } else { acl::SLOW }
+    }
+
+    /// The course of a request over several shards whose arguments do not name all the keys it needs.
+    pub fn course(&'static self, args: Args<'_>, caller: Caller) -> Option<Box<dyn Course>> {
+        if let Run::Wide(_, course) = self.run { course(self, args, caller) } else { None }
     }
 
     /// Index of the only key, when the row says that there is always exactly one and where.

@@ -7,7 +7,7 @@ use bobbin_proto::{Reply, Span};
 use super::exec::holds_locks;
 use super::shard::Caller;
 use super::{Core, Now, Shutdown};
-use crate::command::{self, Args, Run};
+use crate::command::{self, Args};
 use crate::conn::{Accepted, Closing, Conn, Hold};
 use crate::ids::{ConnId, ReactorId, ReplyTo};
 use crate::limits::{LANE_RETRY_US, LOCAL_MESSAGES_MAX, OUTPUT_BUFFERS_KEPT, OUTPUT_KEPT_BYTES};
@@ -189,7 +189,7 @@ impl Core {
 
     fn run_frame(&mut self, from: ReactorId, head: CommandHead, args: Args<'_>) {
         let row = command::row(head.command);
-        let (Run::Shard(run) | Run::Scatter(run, _)) = row.run else { return };
+        let Some(run) = row.run.on_shard() else { return };
         if !self.schedule.is_idle() && !holds_locks(head.session) && self.schedule.blocks(row.id, args) {
             let job = Job { command: row.id, db: head.db, session: head.session, args: args.into() };
             let reply_to = ReplyTo { reactor: from, conn: head.conn, seq: head.seq };

@@ -186,20 +186,21 @@ impl Core {
         let mut seen = hashbrown::HashSet::with_hasher(foldhash::quality::FixedState::default());
         let alone = self.env.shared.reactors() == 1;
         for (row, args) in conn.multi.block.iter() {
-            match row.run {
-                Run::Shard(_) | Run::Scatter(..) => row.keys_of(args, |index, _| {
-                    let key = args.at(index);
-                    let shard = reach.shard(self.owner(key));
-                    // What one shard has alone is never lent.
-                    if !alone && seen.insert(key) {
-                        reach.keys[shard].push(key.into());
-                    }
-                }),
-                _ => {
-                    reach.own = true;
-                    reach.visits |= row.has(flag::BARRIER);
-                }
+            if row.run.on_shard().is_none() {
+                reach.own = true;
+                reach.visits |= row.has(flag::BARRIER);
+                continue;
             }
+            row.keys_of(args, |index, _| {
+                let key = args.at(index);
+                let shard = reach.shard(self.owner(key));
+                // What one shard has alone is never lent.
+                if !alone && seen.insert(key) {
+                    reach.keys[shard].push(key.into());
+                }
+            });
+            reach.visits |=
+                !alone && row.course(args, Caller { db: conn.db, session: conn.session }).is_some();
         }
         for shard in conn.watching.iter().flat_map(|watching| &watching.shards) {
             reach.shard(*shard);
@@ -239,7 +240,7 @@ impl Core {
 
     fn run_queued(&mut self, conn: &mut Conn, row: &'static Command, args: Args<'_>, place: Place) {
         let run = match row.run {
-            Run::Shard(run) | Run::Scatter(run, _) => run,
+            Run::Shard(run) | Run::Wide(run, _) | Run::Scatter(run, _) => run,
             Run::Conn(run) | Run::ContainerOr(run) => {
                 self.run_on_conn(conn, row, run, args);
                 return;
@@ -319,7 +320,7 @@ impl Core {
         Reply::new(&mut out, version).array(job.block.len());
         let caller = Caller { db: job.db, session: job.session };
         for (row, args) in job.block.iter() {
-            let (Run::Shard(run) | Run::Scatter(run, _)) = row.run else { continue };
+            let Some(run) = row.run.on_shard() else { continue };
             let start = self.env.stopwatch.read();
             let ok = self.shard.run(&self.env, row, run, caller, args, &mut out);
             self.observe_away(reply_to, row, args, self.ns_since(start), ok);

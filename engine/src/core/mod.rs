@@ -9,6 +9,7 @@
 
 mod client_limits;
 mod clients;
+mod course;
 mod driver_side;
 mod env;
 mod evict;
@@ -28,7 +29,7 @@ use bobbin_cluster::SlotMap;
 
 pub use driver_side::Action;
 pub use env::{About, Now, Shared, Stopwatch};
-pub use shard::{Env, Shard, ShardRest};
+pub use shard::{Caller, Env, Shard, ShardRest};
 
 use crate::config::Config;
 use crate::conn::ConnTable;
@@ -142,6 +143,11 @@ impl Core {
             return self.id;
         }
         ReactorId::from_index(self.slots.owner(bobbin_cluster::Slot::of(key)))
+    }
+
+    /// Which shard owns which slots, as [`Self::owner`] goes by.
+    pub fn slots(&self) -> SlotMap {
+        self.slots
     }
 
     /// Asks the driver to look at a connection when the iteration ends.

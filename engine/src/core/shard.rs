@@ -264,6 +264,21 @@ impl Shard {
         }
     }
 
+    /// Does part of a command on this shard's keys.
+    pub fn with_context<R>(
+        &mut self,
+        env: &Env,
+        command: &'static Command,
+        caller: Caller,
+        work: impl FnOnce(&mut Cx<'_>) -> R,
+    ) -> R {
+        let Self { keyspace, rest, .. } = self;
+        let mut cx = Cx { command, keyspace, rest, env, db: caller.db as usize, session: caller.session };
+        let done = work(&mut cx);
+        rest.remove_expired(keyspace, env.now.unix_ms());
+        done
+    }
+
     /// Runs a command on this shard's keys; its reply is appended to `out`.
     #[inline]
     pub fn run(

@@ -62,6 +62,7 @@ impl Core {
     pub(super) fn dispatch(&mut self, conn: &mut Conn, row: &'static Command, args: Args<'_>) -> Flow {
         let flow = match row.run {
             Run::Shard(run) => self.submit_keyed(conn, row, run, None, args),
+            Run::Wide(run, _) => self.submit_wide(conn, row, run, args),
             Run::Scatter(run, merge) => self.submit_keyed(conn, row, run, Some(merge), args),
             Run::Conn(run) | Run::ContainerOr(run) => self.run_on_conn(conn, row, run, args),
             Run::Container => Flow::Done,
@@ -106,7 +107,7 @@ impl Core {
         if !conn.authenticated && !row.has(flag::NO_AUTH) && !self.env.config.requirepass.is_empty() {
             return Err(CommandError::NoAuth);
         }
-        if conn.monitor && matches!(row.run, Run::Shard(_) | Run::Scatter(..)) {
+        if conn.monitor && row.run.on_shard().is_some() {
             return Err(CommandError::text("ERR Replica can't interact with the keyspace"));
         }
         if conn.multi.is_open && row.has(flag::NO_MULTI) {
@@ -182,7 +183,7 @@ impl Core {
     }
 
     #[inline]
-    fn submit_keyed(
+    pub(super) fn submit_keyed(
         &mut self,
         conn: &mut Conn,
         row: &'static Command,

@@ -7,7 +7,7 @@ use bobbin_proto::{Reply, Version};
 
 use super::Core;
 use super::shard::{Caller, run_on};
-use crate::command::{self, Merge, Run};
+use crate::command::{self, Merge};
 use crate::ids::{ReactorId, ReplyTo, TxId};
 use crate::mesh::Message;
 use crate::mesh::frame::ReplyFrame;
@@ -44,6 +44,7 @@ impl Core {
         match message {
             TxMessage::Request { id, from, part, holds_locks } => self.request(id, from, part, holds_locks),
             TxMessage::Run { id } => self.run_part(id),
+            TxMessage::Visit { id, round } => self.run_round(id, round.as_ref()),
             TxMessage::Return { id, lent, changed } => self.take_back(id, lent, &changed),
             TxMessage::Cancel { id } => self.cancel(id),
             TxMessage::Block { job, reply_to } => self.take_block(job, reply_to),
@@ -103,7 +104,7 @@ impl Core {
         let Some((from, part)) = self.schedule.part(id) else { return Vec::new() };
         match part {
             Part::Alone { .. } | Part::Visit { .. } | Part::Block { .. } => return self.run_alone(id),
-            Part::Share(_) | Part::Atomic(_) => self.grant(id, from, Vec::new(), false),
+            Part::Share(_) | Part::Atomic(_) | Part::Course { .. } => self.grant(id, from, Vec::new(), false),
             Part::Hold { watch } => {
                 let failed = self.shard.watch_failed(*watch, now_ms);
                 self.grant(id, from, Vec::new(), failed);
@@ -184,7 +185,7 @@ impl Core {
     fn run_job(&mut self, job: &Job) -> (Vec<u8>, u64, bool) {
         let mut out = Vec::new();
         let row = command::row(job.command);
-        let (Run::Shard(run) | Run::Scatter(run, _)) = row.run else { return (out, 0, false) };
+        let Some(run) = row.run.on_shard() else { return (out, 0, false) };
         let caller = Caller { db: job.db, session: job.session };
         let start = self.env.stopwatch.read();
         let ok = self.shard.run(&self.env, row, run, caller, job.args.as_args(), &mut out);
@@ -198,6 +199,7 @@ impl Core {
         match pending.work {
             Work::Together { .. } | Work::Block { .. } => return self.run_together(id),
             Work::Hold { .. } => return self.all_held(id),
+            Work::Course { .. } => return self.next_round(id, Vec::new()),
             Work::Scatter { .. } | Work::Atomic { .. } => {}
         }
         let shards: Vec<_> = pending.shares.iter().map(|share| share.shard).collect();
@@ -230,7 +232,7 @@ impl Core {
     fn run_lent_job(&mut self, job: &Job, reply_to: ReplyTo) -> Vec<u8> {
         let mut out = Vec::new();
         let row = command::row(job.command);
-        let Run::Shard(run) = row.run else { return out };
+        let Some(run) = row.run.on_shard() else { return out };
         let (args, start) = (job.args.as_args(), self.env.stopwatch.read());
         let caller = Caller { db: job.db, session: job.session };
         let (keyspace, rest) = (&mut self.workspace, &mut self.shard.rest);
@@ -240,6 +242,12 @@ impl Core {
     }
 
     fn all_done(&mut self, id: TxId) {
+        if let Some(pending) = self.coordinator.find(id)
+            && let Work::Course { .. } = pending.work
+        {
+            let outcomes = pending.take_outcomes();
+            return self.next_round(id, outcomes);
+        }
         let Some(mut pending) = self.coordinator.remove(id) else { return };
         let outcomes = pending.take_outcomes();
         let ns = outcomes.iter().map(|outcome| outcome.ns).max().unwrap_or(0);
@@ -255,7 +263,9 @@ impl Core {
                 let answers = outcomes.into_iter().filter_map(Outcome::into_answer).collect();
                 self.finish_errand(errand, asked, answers, ns, pending.reply_to)
             }
-            Work::Together { .. } | Work::Block { .. } | Work::Hold { .. } => Vec::new(),
+            Work::Together { .. } | Work::Block { .. } | Work::Hold { .. } | Work::Course { .. } => {
+                Vec::new()
+            }
         };
         self.answer(pending.reply_to, &out);
     }
@@ -292,7 +302,7 @@ impl Outcome {
         if let Given::Reply(reply) = self.given { Some(reply) } else { None }
     }
 
-    fn into_answer(self) -> Option<crate::errand::AnyAnswer> {
+    pub(super) fn into_answer(self) -> Option<crate::errand::AnyAnswer> {
         if let Given::Answer(answer) = self.given { Some(answer) } else { None }
     }
 }

@@ -6,6 +6,7 @@ use crate::collections::Map;
 
 use super::{BlockJob, Job, Lent, Outcome, Part};
 use crate::command::{Args, Command, Merge, OwnedArgs};
+use crate::course::Course;
 use crate::errand::{AnyErrand, Asked};
 use crate::ids::{ReactorId, ReplyTo, TxId};
 
@@ -22,6 +23,8 @@ pub enum Work {
     Hold { job: Box<BlockJob>, asked: Asked },
     /// Every shard is visited, as one step.
     Atomic { errand: Arc<dyn AnyErrand>, asked: Asked },
+    /// Every shard is held, and visited any number of times. `ns` is how long the rounds so far took.
+    Course { job: Job, course: Box<dyn Course>, ns: u64 },
 }
 
 impl Work {
@@ -90,6 +93,7 @@ impl Pending {
             }
             Work::Hold { job, .. } => Part::Hold { watch: job.watch },
             Work::Atomic { errand, .. } => Part::Atomic(Arc::clone(errand)),
+            Work::Course { course, .. } => Part::Course { writes: course.writes() },
         }
     }
 
@@ -101,7 +105,7 @@ impl Pending {
                 Box::new(self.shares[share].keys.iter().map(move |&(index, _)| args.at(index)))
             }
             Work::Block { keys, .. } => Box::new(keys[share].iter().map(|key| &**key)),
-            Work::Scatter { .. } | Work::Atomic { .. } | Work::Hold { .. } => Box::new(std::iter::empty()),
+            _ => Box::new(std::iter::empty()),
         }
     }
 
@@ -133,9 +137,10 @@ impl Pending {
         self.shares.iter().map(|share| share.shard).zip(lent).collect()
     }
 
-    /// The outcomes, in the order of the shares.
+    /// The outcomes, in the order of the shares, if all have answered; the next are awaited then.
     pub fn take_outcomes(&mut self) -> Vec<Outcome> {
-        let progress = std::mem::take(&mut self.progress);
+        let next = self.shares.iter().map(|_| Progress::Asked).collect();
+        let progress = std::mem::replace(&mut self.progress, next);
         progress
             .into_iter()
             .filter_map(|p| if let Progress::Done(outcome) = p { Some(outcome) } else { None })

@@ -19,6 +19,8 @@
 //! EXEC's block of commands borrows its keys in the same way, and names a watch: each shard looks with its grant
 //! whether a watched key of its has changed, and locks those keys too, so nothing comes between the look and the act.
 //! `core/exec` tells which blocks need none of this, and which need more.
+//!
+//! A [course](crate::course) makes any number of visits between the grants and the release.
 
 mod block;
 mod coordinator;
@@ -26,12 +28,15 @@ pub mod lock;
 mod schedule;
 mod watch;
 
+use std::sync::Arc;
+
 pub use block::Block;
 pub use coordinator::{Coordinator, Next, Pending, Share, Work, shares};
 pub use schedule::{Part, Schedule, footprint_of};
 pub use watch::Watches;
 
 use crate::command::OwnedArgs;
+use crate::course::Round;
 use crate::errand::AnyAnswer;
 use crate::ids::{CommandId, ReactorId, ReplyTo, TxId, WatchId};
 use crate::mesh::SessionBits;
@@ -85,6 +90,11 @@ pub enum TxMessage {
     /// All have granted: run your part, release, answer.
     Run {
         id: TxId,
+    },
+    /// A round of a course: no lock is released.
+    Visit {
+        id: TxId,
+        round: Arc<dyn Round>,
     },
     Done {
         id: TxId,

@@ -27,6 +27,8 @@ pub enum Part {
     Hold { watch: Option<WatchId> },
     /// A visit that all shards make as one step.
     Atomic(Arc<dyn AnyErrand>),
+    /// The whole shard, for the rounds of a course.
+    Course { writes: bool },
 }
 
 impl Part {
@@ -40,7 +42,10 @@ impl Part {
                 Footprint::keys(lent.chain(watched(*watch, watches)))
             }
             Self::Visit { errand, .. } => visit_footprint(&**errand),
-            Self::Atomic(_) | Self::Hold { .. } => Footprint::shard(lock::Mode::Exclusive),
+            Self::Course { writes: false } => Footprint::shard(lock::Mode::Shared),
+            Self::Atomic(_) | Self::Hold { .. } | Self::Course { writes: true } => {
+                Footprint::shard(lock::Mode::Exclusive)
+            }
         }
     }
 }

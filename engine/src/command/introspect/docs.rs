@@ -3,7 +3,7 @@
 use bobbin_proto::Reply;
 
 use super::syntax::{self, Argument, Shape};
-use crate::command::spec::Command;
+use crate::command::spec::{Begin, Command, KeySpec};
 use crate::command::{Args, Session, commands, find_any, subcommands};
 use crate::error::CommandError;
 
@@ -44,7 +44,7 @@ fn document(reply: &mut Reply<'_>, row: &Command) {
     }
     if !arguments.is_empty() {
         reply.bulk(b"arguments");
-        KeyCounter { specs: row.keys.len(), next: 0 }.arguments(reply, &arguments);
+        KeyCounter::new(row).arguments(reply, &arguments);
     }
     if subs > 0 {
         reply.bulk(b"subcommands");
@@ -58,21 +58,39 @@ fn pair(reply: &mut Reply<'_>, name: &str, text: &str) {
     reply.bulk(text.as_bytes());
 }
 
-/// Gives every key argument the key specification it belongs to: the next, and the last to all that remain.
+/// Gives every key argument the key specification it belongs to: the next, and the last to all that remain. Patterns
+/// that lead to keys share one.
 struct KeyCounter {
     specs: usize,
     next: usize,
+    by_pattern: Option<usize>,
 }
 
 impl KeyCounter {
+    fn new(row: &Command) -> Self {
+        let leads_to_keys = |spec: &KeySpec| matches!(spec.begin, Begin::Unknown) && !spec.writes();
+        Self { specs: row.keys.len(), next: 0, by_pattern: row.keys.iter().position(leads_to_keys) }
+    }
+
+    fn spec_of(&mut self, shape: &Shape) -> Option<usize> {
+        match shape {
+            Shape::Pattern => self.by_pattern,
+            Shape::Key if self.specs > 0 => {
+                let next = self.next + usize::from(self.by_pattern == Some(self.next));
+                self.next = next + 1;
+                Some(next.min(self.specs - 1))
+            }
+            _ => None,
+        }
+    }
+
     fn arguments(&mut self, reply: &mut Reply<'_>, arguments: &[Argument]) {
         reply.array(arguments.len());
         arguments.iter().for_each(|argument| self.argument(reply, argument));
     }
 
     fn argument(&mut self, reply: &mut Reply<'_>, argument: &Argument) {
-        let spec = (argument.shape == Shape::Key && self.specs > 0).then(|| self.next.min(self.specs - 1));
-        self.next += usize::from(spec.is_some());
+        let spec = self.spec_of(&argument.shape);
         let inner = argument.shape.inner();
         let flags: Vec<_> = argument.flag_names().collect();
         let optional_fields = [spec.is_some(), argument.token.is_some(), !flags.is_empty()];
