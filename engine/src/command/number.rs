@@ -32,12 +32,28 @@ pub(super) fn double(arg: &[u8]) -> Result<f64, CommandError> {
 
 /// A double with less care: C's string, blanks in front, nothing at all for 0, out of range for the nearest there is.
 pub(super) fn lenient_double(arg: &[u8]) -> Option<f64> {
+    c_double(arg).map(|read| read.value)
+}
+
+/// A double as SORT reads weights: with as little care, but one that C says is out of range is none.
+pub(super) fn weight(text: &[u8]) -> Option<f64> {
+    if let Some(integer) = parse_canonical(text) {
+        return Some(integer as f64);
+    }
+    let read = c_double(text)?;
+    // Hexadecimal digits can tell a number of few bits exactly, decimal ones would have to be hundreds.
+    let is_inexact =
+        read.value.is_subnormal() && !before_nul(text).iter().any(|byte| matches!(byte, b'x' | b'X'));
+    (!read.out_of_range && !is_inexact).then_some(read.value)
+}
+
+fn c_double(arg: &[u8]) -> Option<Read> {
     let text = before_nul(arg);
     if text.is_empty() {
-        return Some(0.0);
+        return Some(Read { value: 0.0, out_of_range: false });
     }
     let blanks = text.iter().take_while(|byte| matches!(byte, b' ' | 0x09..=0x0D)).count();
-    strtod(&text[blanks..]).map(|read| read.value)
+    strtod(&text[blanks..])
 }
 
 /// What C's strtod makes of a text.
@@ -111,6 +127,25 @@ mod tests {
         ];
         for (text, number) in numbers {
             assert_eq!(lenient_double(text), number, "{}", text.escape_ascii());
+        }
+    }
+
+    #[test]
+    fn a_weight_is_in_range() {
+        let numbers = [
+            (&b""[..], Some(0.0)),
+            (b" 1", Some(1.0)),
+            (b"12", Some(12.0)),
+            (b"0x1p-1070", Some(f64::from_bits(16))),
+            (b"inf", Some(f64::INFINITY)),
+            (b"1e-310", None),
+            (b"1e-400", None),
+            (b"1e400", None),
+            (b"1 ", None),
+            (b" ", None),
+        ];
+        for (text, number) in numbers {
+            assert_eq!(weight(text), number, "{}", text.escape_ascii());
         }
     }
 }

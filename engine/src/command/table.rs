@@ -1,6 +1,6 @@
 //! The command table: every family's rows joined at compile time, and the index that finds a row by name.
 
-use super::spec::{Command, Run, flag, key_flag};
+use super::spec::{Command, flag, key_flag};
 use crate::ids::CommandId;
 
 const FAMILIES: &[&[Command]] = &[
@@ -48,6 +48,7 @@ const FAMILIES: &[&[Command]] = &[
     super::stream::range::ROWS,
     super::stream::read::ROWS,
     super::stream::trim::ROWS,
+    super::sort::ROWS,
     super::string::ROWS,
     super::transaction::ROWS,
     super::zset::add::ROWS,
@@ -172,7 +173,7 @@ const fn check(row: &Command) {
     assert!(row.arity != 0);
     assert!(!(row.has(flag::WRITE) && row.has(flag::READONLY)), "a command reads or writes");
     assert!(!row.summary.is_empty() && !row.since.is_empty(), "a row is documented");
-    let keyed = matches!(row.run, Run::Shard(_) | Run::Scatter(..));
+    let keyed = row.run.on_shard().is_some();
     assert!(!keyed || row.has(flag::WRITE) || row.has(flag::READONLY), "a keyed command reads or writes");
     assert!(!keyed || !row.keys.is_empty(), "a keyed command has keys");
     let mut at = 0;

@@ -190,6 +190,72 @@ fn keys_that_are_renamed_are_always_all_there() {
     });
 }
 
+/// A SORT whose patterns lead to keys on all shards reads them at one moment, and the elements with them: whatever it
+/// answers or stores was written by one command, even while others that sort vanish.
+#[test]
+fn a_sort_sees_all_that_its_patterns_lead_to_at_one_moment() {
+    const GETS: [&[&str]; 4] = [
+        &["SORT", "l", "BY", "nosort", "GET", "w_*"],
+        &["SORT", "l", "BY", "w_*", "GET", "w_*", "DESC"],
+        &["SORT_RO", "l", "BY", "w_*", "ALPHA", "GET", "w_*", "LIMIT", "0", "9"],
+        &["SORT", "l", "BY", "w_*", "GET", "w_*", "STORE", "to"],
+    ];
+    for_seeds(|seed| {
+        let mut world = World::new(seed, 3, 6);
+        world.clients[0].request(&["RPUSH", "l", "a", "b", "c", "d", "e"]);
+        world.clients[0].request(&["MSET", "w_a", "0", "w_b", "0", "w_c", "0", "w_d", "0", "w_e", "0"]);
+        world.run();
+        for round in 0..10 {
+            for writer in 0..2 {
+                let value = format!("{round}{writer}");
+                let mut keys = ["w_a", "w_b", "w_c", "w_d", "w_e"];
+                world.rng.shuffle(&mut keys);
+                let pairs = keys.iter().flat_map(|key| [*key, value.as_str()]);
+                let args: Vec<&str> = std::iter::once("MSET").chain(pairs).collect();
+                world.clients[writer].request(&args);
+            }
+            for sorter in 2..5 {
+                let sort = GETS[world.rng.usize(..GETS.len())];
+                world.clients[sorter].request(sort);
+            }
+            world.clients[5].request(&["LRANGE", "to", "0", "-1"]);
+        }
+        for _ in 0..world.rng.usize(..100) {
+            world.step();
+        }
+        world.disconnect(2);
+        world.run();
+        for reader in 3..6 {
+            let replies: Vec<Value> = std::iter::from_fn(|| world.clients[reader].reply()).collect();
+            assert_eq!(replies.len(), 10, "client {reader} is answered");
+            for reply in replies {
+                let Value::Array(values) = reply else { continue };
+                assert!(values.windows(2).all(|pair| pair[0] == pair[1]), "a torn sort: {values:?}");
+            }
+        }
+        assert!(world.is_at_rest());
+    });
+}
+
+/// Two that each sort what the other stores come one after the other: both keys hold the same then.
+#[test]
+fn sorts_that_store_do_not_pass_each_other() {
+    for_seeds(|seed| {
+        let mut world = World::new(seed, 3, 2);
+        world.clients[0].request(&["RPUSH", "x", "1"]);
+        world.clients[0].request(&["RPUSH", "y", "2"]);
+        world.run();
+        world.clients[0].request(&["SORT", "x", "BY", "w_*", "STORE", "y"]);
+        world.clients[1].request(&["SORT", "y", "BY", "w_*", "STORE", "x"]);
+        world.run();
+        world.clients[0].request(&["LRANGE", "x", "0", "-1"]);
+        world.clients[0].request(&["LRANGE", "y", "0", "-1"]);
+        world.run();
+        let replies: Vec<Value> = std::iter::from_fn(|| world.clients[0].reply()).collect();
+        assert_eq!(replies[3], replies[4]);
+    });
+}
+
 /// A client that closes its half of the connection at any moment gets the reply of everything that it sent whole, and
 /// then the connection ends.
 #[test]

@@ -28,6 +28,7 @@ mod scan;
 mod server;
 mod set;
 mod slowlog;
+mod sort;
 mod stream;
 mod stream_group;
 mod string;
