@@ -18,6 +18,11 @@ const ZIPLIST: &[u8] = b"\x26\0\0\0\x13\0\0\0\x04\0\x00\x03one\x05\xf3\x02\x00\x
 const ZIPLIST_PAIRS: &[u8] = b"\x18\0\0\0\x12\0\0\0\x04\0\x00\x01a\x03\xf2\x02\x01b\x03\x032.5\xff";
 /// A listpack of the same pairs.
 const LISTPACK_PAIRS: &[u8] = b"\x14\0\0\0\x04\0\x81a\x02\x01\x01\x81b\x02\x832.5\x04\xff";
+/// One of "a", "b" and "c" with values, and the deadlines 7 and 9 and none.
+const LISTPACK_TRIPLES: &[u8] =
+    b"\x1f\0\0\0\x09\0\x81a\x02\x81x\x02\x07\x01\x81b\x02\x81y\x02\x09\x01\x81c\x02\x81z\x02\0\x01\xff";
+const LISTPACK_NO_DEADLINES: &[u8] = b"\x0f\0\0\0\x03\0\x81a\x02\x81x\x02\0\x01\xff";
+const FIRST_MS: [u8; 8] = 5u64.to_le_bytes();
 /// One of "x" and 1000.
 const LISTPACK: &[u8] = b"\x0d\0\0\0\x02\0\x81x\x02\xc3\xe8\x02\xff";
 /// An intset of -1 and 5.
@@ -101,6 +106,11 @@ fn samples() -> Vec<(Vec<u8>, &'static str)> {
             value(21, &[STREAM_NODE, STREAM_STATE, &stream_group(b"\x01", MILLIS)]),
             "1-1 a 1 3-0 b 2 group g 1-1 Some(1) c 1-1 1000000000000 2",
         ),
+        (value(22, &[b"\x02\x00\x01f\x01v\x40\x63\x01g\x01w"]), "g w @99 f v"),
+        (value(23, &[&text(LISTPACK_TRIPLES)]), "a x @7 b y @9 c z"),
+        (value(24, &[&FIRST_MS, b"\x03\x00\x01f\x01v\x03\x01g\x01w\x01\x01h\x01x"]), "h x @5 g w @7 f v"),
+        (value(25, &[&FIRST_MS, &text(LISTPACK_TRIPLES)]), "a x @7 b y @9 c z"),
+        (value(25, &[&[0; 8], &text(LISTPACK_NO_DEADLINES)]), "a x"),
     ]
 }
 
@@ -119,7 +129,10 @@ fn contents(entry: &Entry) -> String {
             words.extend(zset.iter().flat_map(|(member, score)| [word(member.to_vec()), score.to_string()]));
         }
         Value::Object(Object::Hash(hash)) => {
-            words.extend(hash.iter().flat_map(|(field, value)| [word(field.to_vec()), word(value.to_vec())]));
+            for (field, value, at_ms) in hash.iter() {
+                words.extend([word(field.to_vec()), word(value.to_vec())]);
+                words.extend(at_ms.map(|at_ms| format!("@{at_ms}")));
+            }
         }
         Value::Object(Object::String(_)) => unreachable!("a string is bytes"),
     }

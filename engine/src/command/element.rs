@@ -11,3 +11,11 @@ pub(super) fn reply_element(element: Element<'_>, reply: &mut Reply<'_>) {
         Element::Str(bytes) => reply.bulk(bytes),
     }
 }
+
+#[inline]
+pub(super) fn reply_or_null(element: Option<Element<'_>>, reply: &mut Reply<'_>) {
+    match element {
+        Some(element) => reply_element(element, reply),
+        None => reply.null(),
+    }
+}

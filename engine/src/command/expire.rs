@@ -141,7 +141,7 @@ fn apply(cx: &mut Cx<'_>, key: &[u8], at_ms: i64, condition: Condition) -> bool 
 
 /// When a new deadline may be set.
 #[derive(Clone, Copy, Debug, Default)]
-struct Condition {
+pub(super) struct Condition {
     /// There is none yet.
     nx: bool,
     /// There is one.
@@ -156,12 +156,8 @@ impl Condition {
     fn parse(args: Args<'_>) -> Result<Self, CommandError> {
         let mut condition = Self::default();
         for at in 3..args.len() {
-            match () {
-                () if args.is(at, "nx") => condition.nx = true,
-                () if args.is(at, "xx") => condition.xx = true,
-                () if args.is(at, "gt") => condition.gt = true,
-                () if args.is(at, "lt") => condition.lt = true,
-                () => return Err(unsupported(args.at(at))),
+            if !condition.take(args.at(at)) {
+                return Err(unsupported(args.at(at)));
             }
         }
         let Self { nx, xx, gt, lt } = condition;
@@ -176,7 +172,20 @@ impl Condition {
         Ok(condition)
     }
 
-    fn holds(self, current: Option<u64>, at_ms: i64) -> bool {
+    /// False if the word is no condition.
+    pub(super) fn take(&mut self, word: &[u8]) -> bool {
+        let is = |condition: &str| word.eq_ignore_ascii_case(condition.as_bytes());
+        match () {
+            () if is("nx") => self.nx = true,
+            () if is("xx") => self.xx = true,
+            () if is("gt") => self.gt = true,
+            () if is("lt") => self.lt = true,
+            () => return false,
+        }
+        true
+    }
+
+    pub(super) fn holds(self, current: Option<u64>, at_ms: i64) -> bool {
         let later = |than: u64| i128::from(at_ms) > i128::from(than);
         let earlier = |than: u64| i128::from(at_ms) < i128::from(than);
         (!self.nx || current.is_none())

@@ -2,8 +2,11 @@
 //!
 //! A negative count asks for so many draws with repetitions, of which there may be [`RANDOM_MEMBERS_MAX`].
 
+use foldhash::fast::FixedState;
+
 use super::Args;
 use super::number::integer;
+use crate::collections::Set;
 use crate::error::CommandError;
 use crate::limits::RANDOM_MEMBERS_MAX;
 
@@ -63,8 +66,7 @@ impl Draw {
 
 /// Floyd's choice of `count` out of `len`, in no order: as many draws as members wanted, however many there are.
 pub(super) fn different_places(len: usize, count: usize, rng: &mut fastrand::Rng) -> Vec<usize> {
-    let mut taken =
-        hashbrown::HashSet::with_capacity_and_hasher(count, foldhash::fast::FixedState::default());
+    let mut taken = Set::with_capacity_and_hasher(count, FixedState::default());
     for last in len - count..len {
         let place = rng.usize(0..=last);
         if !taken.insert(place) {

@@ -17,6 +17,8 @@ const FAMILIES: &[&[Command]] = &[
     super::geo::point::ROWS,
     super::geo::search::ROWS,
     super::hash::count::ROWS,
+    super::hash::expire::ROWS,
+    super::hash::lifetime::ROWS,
     super::hash::read::ROWS,
     super::hash::walk::ROWS,
     super::hash::write::ROWS,

@@ -11,7 +11,7 @@ use crate::ids::{ReactorId, WatchId};
 use crate::mesh::SessionBits;
 use crate::observe::ShardStats;
 use crate::rdb::Checksum;
-use crate::store::{Entry, EvictConfig, Evictor, Keyspace, Lookup, Policy};
+use crate::store::{Entry, EvictConfig, Evictor, Expired, Keyspace, Lookup, Policy};
 use crate::txn::{Changed, Watches};
 
 /// What surrounds the code that runs in a core.
@@ -131,6 +131,12 @@ impl ShardRest {
         self.changed(db, key, Event::EXPIRED);
     }
 
+    /// Notes that fields of a hash were removed because their time is over.
+    pub fn count_expired_fields(&mut self, db: usize, key: &[u8], fields: usize) {
+        self.stats.expired_fields += fields as u64;
+        self.changed(db, key, Event::hash("hexpired"));
+    }
+
     /// Notes that a key was removed to make room.
     pub fn count_evicted(&mut self, db: usize, key: &[u8]) {
         self.stats.evicted += 1;
@@ -204,9 +210,16 @@ impl Shard {
         let Self { keyspace, rest, .. } = self;
         let keys = keyspace.db_mut(db);
         let mut removed = Vec::new();
-        let cut = keys.expire_step(now_ms, budget, |entry| {
-            rest.count_expired(db, entry.key());
-            removed.push(entry);
+        let cut = keys.expire_step(now_ms, budget, |expired| match expired {
+            Expired::Key(entry) => {
+                rest.count_expired(db, entry.key());
+                removed.push(entry);
+            }
+            Expired::Fields(entry, fields) => rest.count_expired_fields(db, entry.key(), fields),
+            Expired::Emptied(entry) => {
+                rest.changed(db, entry.key(), Event::generic("del"));
+                removed.push(entry);
+            }
         });
         removed.into_iter().for_each(|entry| keys.bury(entry));
         cut

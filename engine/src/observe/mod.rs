@@ -100,6 +100,8 @@ pub struct ShardStats {
     pub hits: u64,
     pub misses: u64,
     pub expired: u64,
+    /// Fields of hashes.
+    pub expired_fields: u64,
     pub evicted: u64,
     /// Changes of keys since the start.
     pub changes: u64,
@@ -117,6 +119,7 @@ impl ShardStats {
         self.hits += other.hits;
         self.misses += other.misses;
         self.expired += other.expired;
+        self.expired_fields += other.expired_fields;
         self.evicted += other.evicted;
         self.changes += other.changes;
         self.errors.merge(&other.errors);

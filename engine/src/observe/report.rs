@@ -9,6 +9,8 @@ use crate::core::Core;
 pub struct DbReport {
     pub keys: usize,
     pub volatile: usize,
+    /// Hashes of which fields expire.
+    pub with_volatile_fields: usize,
     /// Of the keys that expire.
     pub average_ttl_ms: u64,
 }
@@ -122,7 +124,12 @@ impl Report {
 
 impl DbReport {
     fn of(db: &crate::store::Db) -> Self {
-        Self { keys: db.len(), volatile: db.volatile_len(), average_ttl_ms: db.average_ttl_ms() }
+        Self {
+            keys: db.len(),
+            volatile: db.volatile_len(),
+            with_volatile_fields: db.with_volatile_fields(),
+            average_ttl_ms: db.average_ttl_ms(),
+        }
     }
 
     fn merge(&mut self, other: Self) {
@@ -131,6 +138,7 @@ impl DbReport {
         let sum = weighted(*self) + weighted(other);
         self.average_ttl_ms = sum.checked_div(volatile as u128).unwrap_or(0) as u64;
         self.volatile = volatile;
+        self.with_volatile_fields += other.with_volatile_fields;
         self.keys += other.keys;
     }
 }
@@ -141,7 +149,12 @@ mod tests {
 
     #[test]
     fn average_ttls_count_by_their_keys() {
-        let db = |keys, volatile, average_ttl_ms| DbReport { keys, volatile, average_ttl_ms };
+        let db = |keys, volatile, average_ttl_ms| DbReport {
+            keys,
+            volatile,
+            with_volatile_fields: 0,
+            average_ttl_ms,
+        };
         let mut merged = db(5, 1, 4000);
         merged.merge(db(4, 3, 8000));
         assert_eq!(merged, db(9, 4, 7000));

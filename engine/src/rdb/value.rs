@@ -6,7 +6,7 @@
 use super::{ByteCount, Compression, Error, Reader, Scratch, Sink, ValueType, Writer};
 use super::{hash, list, packed, set, stream, zset};
 use crate::store::encoding::quicklist::ChunkLimit;
-use crate::store::{Entry, Hash, HashLimits, Object, Set, SetLimits, Value, Zset, ZsetLimits};
+use crate::store::{Entry, HashLimits, Object, Set, SetLimits, Value, Zset, ZsetLimits};
 
 /// What decides how values are kept.
 #[derive(Clone, Copy, Debug)]
@@ -27,8 +27,7 @@ pub fn type_of(value: Value<'_>) -> ValueType {
         Value::Object(Object::Stream(_)) => ValueType::StreamListpacks2,
         Value::Object(Object::Zset(Zset::Packed(_))) => ValueType::ZsetListpack,
         Value::Object(Object::Zset(Zset::Table(_))) => ValueType::Zset2,
-        Value::Object(Object::Hash(Hash::Packed(_))) => ValueType::HashListpack,
-        Value::Object(Object::Hash(Hash::Table(_))) => ValueType::Hash,
+        Value::Object(Object::Hash(hash)) => hash::type_of(hash),
     }
 }
 
@@ -93,6 +92,14 @@ fn read_object(reader: &mut Reader<'_>, value_type: ValueType, limits: &Limits) 
         Of::HashZipmap => Object::Hash(hash::of_pairs(packed::from_zipmap(reader)?, &limits.hash)?),
         Of::HashZiplist => Object::Hash(hash::of_pairs(packed::from_ziplist(reader)?, &limits.hash)?),
         Of::HashListpack => Object::Hash(hash::of_pairs(packed::listpack(reader)?, &limits.hash)?),
+        Of::HashDeadlines => Object::Hash(hash::read_deadlines(reader, Reader::millis, &limits.hash)?),
+        Of::HashDeadlinesAbsolute => Object::Hash(hash::read_deadlines(reader, |_| Ok(1), &limits.hash)?),
+        Of::HashListpackEx => {
+            // The earliest deadline, which is in the listpack as well.
+            reader.millis()?;
+            Object::Hash(hash::of_triples(packed::listpack(reader)?, &limits.hash)?)
+        }
+        Of::HashListpackExBare => Object::Hash(hash::of_triples(packed::listpack(reader)?, &limits.hash)?),
         Of::StreamListpacks | Of::StreamListpacks2 | Of::StreamListpacks3 => {
             stream::read(reader, value_type)?.into()
         }

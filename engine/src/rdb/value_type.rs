@@ -29,10 +29,16 @@ pub enum ValueType {
     SetListpack = 20,
     /// With the times at which consumers were last given something.
     StreamListpacks3 = 21,
+    /// With deadlines, as candidates of Redis 7.4 wrote them.
+    HashDeadlinesAbsolute = 22,
+    HashListpackExBare = 23,
+    /// With deadlines, the earliest in front.
+    HashDeadlines = 24,
+    HashListpackEx = 25,
 }
 
 impl ValueType {
-    const ALL: [Self; 19] = [
+    const ALL: [Self; 23] = [
         Self::String,
         Self::List,
         Self::Set,
@@ -52,6 +58,10 @@ impl ValueType {
         Self::StreamListpacks2,
         Self::SetListpack,
         Self::StreamListpacks3,
+        Self::HashDeadlinesAbsolute,
+        Self::HashListpackExBare,
+        Self::HashDeadlines,
+        Self::HashListpackEx,
     ];
 
     pub fn from_number(number: u8) -> Option<Self> {

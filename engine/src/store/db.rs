@@ -62,22 +62,45 @@ pub(crate) fn is_due(expiry_ms: u64, now_ms: u64) -> bool {
 pub(crate) struct Totals {
     len: usize,
     volatile: usize,
+    /// Hashes of which fields expire.
+    with_volatile_fields: usize,
     /// Bytes of blocks and objects.
     entries_memory: usize,
 }
 
 impl Totals {
     #[inline]
-    fn add(&mut self, memory: usize, volatile: bool) {
+    fn add(&mut self, entry: &Entry) {
         self.len += 1;
-        self.volatile += usize::from(volatile);
-        self.entries_memory += memory;
+        self.volatile += usize::from(entry.is_volatile());
+        self.with_volatile_fields += usize::from(entry.next_field_deadline().is_some());
+        self.entries_memory += entry.memory();
     }
 
-    pub(crate) fn subtract(&mut self, memory: usize, volatile: bool) {
+    pub(crate) fn subtract(&mut self, entry: &Entry) {
         self.len -= 1;
-        self.volatile -= usize::from(volatile);
-        self.entries_memory -= memory;
+        self.volatile -= usize::from(entry.is_volatile());
+        self.with_volatile_fields -= usize::from(entry.next_field_deadline().is_some());
+        self.entries_memory -= entry.memory();
+    }
+
+    /// Follows a change of an entry.
+    pub(crate) fn change<R>(&mut self, entry: &mut Entry, change: impl FnOnce(&mut Entry) -> R) -> R {
+        self.subtract(entry);
+        let result = change(entry);
+        self.add(entry);
+        result
+    }
+
+    /// Follows an object that another value took the place of, but for its memory.
+    #[inline]
+    pub(crate) fn displaced(&mut self, object: &Object) {
+        self.with_volatile_fields -= usize::from(object.next_field_deadline().is_some());
+    }
+
+    #[inline]
+    pub(crate) fn replace_volatile_fields(&mut self, before: bool, after: bool) {
+        self.with_volatile_fields = self.with_volatile_fields - usize::from(before) + usize::from(after);
     }
 
     #[inline]
@@ -123,6 +146,11 @@ impl Db {
     /// How many keys have an expiry.
     pub fn volatile_len(&self) -> usize {
         self.totals.volatile
+    }
+
+    /// How many hashes have fields that expire.
+    pub fn with_volatile_fields(&self) -> usize {
+        self.totals.with_volatile_fields
     }
 
     /// Bytes held by entries and table.
@@ -195,7 +223,8 @@ impl Db {
                 entry.set_tag(tag);
                 entry.set_access(self.access_at_birth);
                 deadlines.add(entry.expiry());
-                self.totals.add(entry.memory(), entry.is_volatile());
+                deadlines.note_field(entry.next_field_deadline());
+                self.totals.add(&entry);
                 place.insert(entry).into_mut()
             }
         };
@@ -212,7 +241,8 @@ impl Db {
         }
         let Segment { entries, deadlines, .. } = self.table.segment_with_room(hash);
         deadlines.add(entry.expiry());
-        self.totals.add(entry.memory(), entry.is_volatile());
+        deadlines.note_field(entry.next_field_deadline());
+        self.totals.add(&entry);
         match entries.entry(hash.bucket(), |other| other.matches(tag, entry.key()), Entry::bucket_hash) {
             hash_table::Entry::Vacant(place) => {
                 place.insert(entry);
@@ -221,7 +251,7 @@ impl Db {
             hash_table::Entry::Occupied(place) => {
                 let old = std::mem::replace(place.into_mut(), entry);
                 deadlines.subtract(old.is_volatile());
-                self.totals.subtract(old.memory(), old.is_volatile());
+                self.totals.subtract(&old);
                 Some(old)
             }
         }
@@ -230,7 +260,7 @@ impl Db {
     pub fn remove(&mut self, key: &[u8]) -> Option<Entry> {
         let hash = self.table.hash(key);
         let entry = self.table.remove(hash, key)?;
-        self.totals.subtract(entry.memory(), entry.is_volatile());
+        self.totals.subtract(&entry);
         Some(entry)
     }
 
@@ -251,6 +281,7 @@ impl Db {
                 };
                 let (memory_before, was_volatile) = (entry.memory(), old_expiry_ms.is_some());
                 if let Some(object) = entry.set_string(value, expiry_ms) {
+                    self.totals.displaced(&object);
                     self.graveyard.bury_object(*object);
                 }
                 deadlines.replace(was_volatile, expiry_ms);
@@ -264,7 +295,7 @@ impl Db {
                 entry.set_tag(tag);
                 entry.set_access(self.access_at_birth);
                 deadlines.add(expiry_ms);
-                self.totals.add(entry.memory(), expiry_ms.is_some());
+                self.totals.add(&entry);
                 Written { entry: place.insert(entry).into_mut(), replaced: false, old_expiry_ms: None }
             }
         }
@@ -322,6 +353,8 @@ impl Db {
         self.table.assert_invariants();
         assert_eq!(self.iter().count(), self.len());
         assert_eq!(self.iter().filter(|entry| entry.is_volatile()).count(), self.volatile_len());
+        let hashes = self.iter().filter(|entry| entry.next_field_deadline().is_some());
+        assert_eq!(hashes.count(), self.with_volatile_fields());
         assert_eq!(self.iter().map(Entry::memory).sum::<usize>(), self.totals.entries_memory);
     }
 }

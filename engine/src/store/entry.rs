@@ -215,6 +215,15 @@ impl Entry {
         self.0.object_mut()
     }
 
+    /// When the first of a hash's fields expires, if any does.
+    #[inline]
+    pub(crate) fn next_field_deadline(&self) -> Option<u64> {
+        if self.type_of() != Type::Hash {
+            return None;
+        }
+        self.object().and_then(Object::next_field_deadline)
+    }
+
     /// Takes the object out; the entry is left as the number 0 until it gets a new value.
     pub(crate) fn take_object(&mut self) -> Option<Box<Object>> {
         self.0.take_object()

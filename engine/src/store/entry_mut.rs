@@ -77,9 +77,11 @@ impl<'a> EntryMut<'a> {
 
     /// The heap object of a value that has one.
     pub fn object_mut(&mut self) -> Option<ObjectMut<'_>> {
-        let memory_before = self.entry.object()?.memory();
         let object = self.entry.object_mut()?;
-        Some(ObjectMut { object, totals: self.totals, memory_before })
+        let memory_before = object.memory();
+        let had_volatile_fields = object.next_field_deadline().is_some();
+        let (totals, deadlines) = (&mut *self.totals, &mut *self.deadlines);
+        Some(ObjectMut { object, totals, deadlines, memory_before, had_volatile_fields })
     }
 
     fn extend_string(&mut self, len: usize) {
@@ -91,17 +93,20 @@ impl<'a> EntryMut<'a> {
     fn settle(&mut self, memory_before: usize, displaced: Option<Box<Object>>) {
         self.totals.replace_memory(memory_before, self.entry.memory());
         if let Some(object) = displaced {
+            self.totals.displaced(&object);
             self.graveyard.bury_object(*object);
         }
     }
 }
 
-/// A heap object being changed; its size is booked when this goes.
+/// A heap object being changed; its size and the deadlines in it are booked when this goes.
 #[derive(Debug)]
 pub struct ObjectMut<'a> {
     object: &'a mut Object,
     totals: &'a mut Totals,
+    deadlines: &'a mut Deadlines,
     memory_before: usize,
+    had_volatile_fields: bool,
 }
 
 impl Deref for ObjectMut<'_> {
@@ -121,5 +126,8 @@ impl DerefMut for ObjectMut<'_> {
 impl Drop for ObjectMut<'_> {
     fn drop(&mut self) {
         self.totals.replace_memory(self.memory_before, self.object.memory());
+        let next_field_ms = self.object.next_field_deadline();
+        self.totals.replace_volatile_fields(self.had_volatile_fields, next_field_ms.is_some());
+        self.deadlines.note_field(next_field_ms);
     }
 }

@@ -1,14 +1,17 @@
-//! The active pass: removing keys whose time is over though nobody asks for them.
+//! The active pass: removing keys, and fields of hashes, whose time is over though nobody asks for them.
 //!
 //! Each segment knows a lower bound of its earliest deadline, so one with nothing due costs a look at its
-//! header. One with something due is read whole, its blocks fetched ahead, and its bound made exact. The pass
+//! header. One with something due is read whole, its blocks fetched ahead, and its bound made exact. Fields of hashes
+//! have a bound of their own beside that; a large hash gives them up in steps. The pass
 //! walks the segments in the order of prefixes and remembers where it stopped, by prefix, so that splits and
 //! merges between steps neither stall it nor hide a segment.
 //!
 //! With the pass run every 100 ms and a budget that lets it get round, a key goes within 100 ms of its deadline.
 
-use super::db::{Db, is_due};
+use super::db::{Db, Totals, is_due};
 use super::entry::Entry;
+use super::hash::Hash;
+use super::object::{Collection as _, Type};
 use super::segment::Segment;
 use super::table::DEPTH_MAX;
 
@@ -26,11 +29,22 @@ pub(crate) struct ExpirePass {
     average_ttl_ms: u64,
 }
 
+/// What the pass has removed.
+#[derive(Debug)]
+pub enum Expired<'a> {
+    Key(Entry),
+    /// So many fields of a hash.
+    Fields(&'a Entry, usize),
+    /// A hash that had no other fields.
+    Emptied(Entry),
+}
+
 impl Db {
-    /// Removes keys whose time is over, handing each to `expired`. Looks at about `budget` segments and entries,
-    /// goes round at most once, and goes on there the next time. True if the budget ran out first.
-    pub fn expire_step(&mut self, now_ms: u64, budget: usize, mut expired: impl FnMut(Entry)) -> bool {
-        if self.volatile_len() == 0 {
+    /// Removes keys and fields whose time is over, and tells `expired` of them. Looks at about `budget` segments,
+    /// entries and fields, goes round at most once, and goes on there the next time. True if the budget ran out
+    /// first.
+    pub fn expire_step(&mut self, now_ms: u64, budget: usize, mut expired: impl FnMut(Expired<'_>)) -> bool {
+        if self.volatile_len() == 0 && self.with_volatile_fields() == 0 {
             self.expire_pass = ExpirePass::default();
             return false;
         }
@@ -41,7 +55,7 @@ impl Db {
             if left == 0 {
                 return true;
             }
-            let (span, cost) = self.expire_segment(now_ms, &mut expired);
+            let (span, cost) = self.expire_segment(now_ms, left, &mut expired);
             walked += span;
             left = left.saturating_sub(cost);
         }
@@ -53,26 +67,45 @@ impl Db {
         self.expire_pass.average_ttl_ms
     }
 
-    /// The next segment of the pass: how far that took it, and what it cost.
-    fn expire_segment(&mut self, now_ms: u64, expired: &mut impl FnMut(Entry)) -> (u32, usize) {
+    /// The next segment of the pass: how far that took it, and what it cost. It stays where it is if there are more
+    /// fields due than the budget allows for.
+    fn expire_segment(
+        &mut self,
+        now_ms: u64,
+        budget: usize,
+        expired: &mut impl FnMut(Expired<'_>),
+    ) -> (u32, usize) {
         let place = (self.expire_pass.next >> (DEPTH_MAX - self.table.depth())) as usize;
         let Some(segment) = self.table.segment_at_mut(place) else { return (END, 1) };
         let (prefix, depth) = (segment.prefix(), segment.depth());
         let span = 1 << (DEPTH_MAX - depth);
         let end = (prefix as u32 + 1) * span;
         let walked = end - self.expire_pass.next;
-        self.expire_pass.next = if end == END { 0 } else { end };
-        if !segment.deadlines.may_be_due(now_ms) {
-            return (walked, 1);
-        }
-        let cost = segment.deadlines.volatile();
         let totals = &mut self.totals;
-        segment.remove_due(now_ms, |entry| {
-            totals.subtract(entry.memory(), true);
-            expired(entry);
-        });
-        self.table.contract_prefix(prefix, depth);
-        (walked, cost.max(1))
+        let mut cost = 1;
+        let keys_due = segment.deadlines.may_be_due(now_ms);
+        if keys_due {
+            cost += segment.deadlines.volatile();
+            segment.remove_due(now_ms, |entry| {
+                totals.subtract(&entry);
+                expired(Expired::Key(entry));
+            });
+        }
+        let fields_due = segment.deadlines.field_may_be_due(now_ms);
+        let mut left = budget;
+        if fields_due {
+            cost += segment.entries.len();
+            left = segment.remove_due_fields(now_ms, budget, totals, expired);
+            cost += budget - left;
+        }
+        if keys_due || fields_due {
+            self.table.contract_prefix(prefix, depth);
+        }
+        if left == 0 {
+            return (0, budget);
+        }
+        self.expire_pass.next = if end == END { 0 } else { end };
+        (walked, cost)
     }
 
     fn sample_ttl(&mut self, now_ms: u64) {
@@ -107,6 +140,47 @@ impl Segment {
         }
         self.deadlines.set_earliest(earliest_ms);
     }
+
+    /// Removes up to `budget` of the fields that are due, and makes their bound exact once none is left. Returns what
+    /// is left of the budget.
+    fn remove_due_fields(
+        &mut self,
+        now_ms: u64,
+        budget: usize,
+        totals: &mut Totals,
+        expired: &mut impl FnMut(Expired<'_>),
+    ) -> usize {
+        self.entries.iter().for_each(Entry::prefetch);
+        let (mut left, mut earliest_ms, mut emptied) = (budget, u64::MAX, 0);
+        for entry in &mut self.entries {
+            let Some(at_ms) = entry.next_field_deadline() else { continue };
+            if left > 0 && is_due(at_ms, now_ms) {
+                let removed = totals.change(entry, |entry| expire_fields(entry, now_ms, left));
+                left -= removed;
+                emptied += usize::from(is_emptied(entry));
+                expired(Expired::Fields(entry, removed));
+            }
+            earliest_ms = earliest_ms.min(entry.next_field_deadline().unwrap_or(u64::MAX));
+        }
+        self.deadlines.set_earliest_field(earliest_ms);
+        if emptied > 0 {
+            for entry in self.entries.extract_if(|entry| is_emptied(entry)) {
+                self.deadlines.subtract(entry.is_volatile());
+                totals.subtract(&entry);
+                expired(Expired::Emptied(entry));
+            }
+        }
+        left
+    }
+}
+
+fn is_emptied(entry: &Entry) -> bool {
+    entry.type_of() == Type::Hash && entry.object().and_then(Hash::of).is_some_and(Hash::is_empty)
+}
+
+/// Removes up to `budget` of a hash's fields that are due. Returns how many.
+fn expire_fields(entry: &mut Entry, now_ms: u64, budget: usize) -> usize {
+    entry.object_mut().and_then(Hash::of_mut).map_or(0, |hash| hash.remove_before(now_ms, budget))
 }
 
 #[cfg(test)]
@@ -125,7 +199,8 @@ mod tests {
             db.set_string(&(i + 1_000_000).to_be_bytes(), b"value", Expiry::None);
         }
         for now in (0..21_000).step_by(100) {
-            let cut = db.expire_step(now, 1_000_000, |entry| {
+            let cut = db.expire_step(now, 1_000_000, |expired| {
+                let Expired::Key(entry) = expired else { panic!("there are no hashes") };
                 let at = entry.expiry().expect("it expired");
                 assert!(at < now && now <= at + 100, "{at} removed at {now}");
             });

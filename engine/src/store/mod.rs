@@ -11,7 +11,7 @@
 //! | `list` | the type of that name, over encodings |
 //! | `set`, `zset` | sets, sorted sets |
 //! | `stream` | streams: a log, and who reads it |
-//! | `hash` | hashes |
+//! | `hash`, `hash_live` | hashes, and what of them is not over |
 //! | `scan`, `sample` | cursors, entries at random |
 //! | `expire`, `evict` | the active pass, the eviction policies and access clocks |
 //! | `encoding` | what values are kept in, bytes and structures |
@@ -32,6 +32,7 @@ mod expire;
 mod glob;
 mod graveyard;
 mod hash;
+mod hash_live;
 mod integer;
 mod key_hash;
 mod keyspace;
@@ -53,8 +54,10 @@ pub use db::{Db, Expiry, Lookup, Written};
 pub use entry::{BytesEncoding, Entry, Value};
 pub use entry_mut::{EntryMut, ObjectMut};
 pub use evict::{EvictConfig, Evictor, Policy};
+pub use expire::Expired;
 pub use glob::{Case, glob_matches};
-pub use hash::{Hash, HashLimits};
+pub use hash::{FIELD_DEADLINE_MAX_MS, Field, Hash, HashLimits};
+pub use hash_live::{LiveHash, LiveHashMut};
 pub use integer::parse_canonical;
 pub use keyspace::Keyspace;
 pub use list::{List, Piece};

@@ -93,6 +93,12 @@ impl Object {
             }
     }
 
+    /// When the first of a hash's fields expires, if any does.
+    #[inline]
+    pub fn next_field_deadline(&self) -> Option<u64> {
+        if let Self::Hash(hash) = self { hash.next_deadline() } else { None }
+    }
+
     /// The bytes of a string; `None` for any other type.
     pub fn as_bytes(&self) -> Option<&[u8]> {
         match self {

@@ -6,7 +6,8 @@
 //! Invariants:
 //! - every entry's hash begins with the `depth` bits of `prefix`;
 //! - a segment below the deepest level has at most [`BUCKETS_MAX`] buckets;
-//! - `deadlines` counts exactly the volatile entries, and none of them expires before its bound.
+//! - `deadlines` counts exactly the volatile entries, and none of them expires before its bound, nor any field of a
+//!   hash before the bound of these.
 
 use std::mem;
 
@@ -33,16 +34,26 @@ pub(crate) struct Deadlines {
     volatile: u32,
     /// No deadline is earlier; `u64::MAX` if there is none. A lower bound: removals leave it.
     earliest_ms: u64,
+    /// The same of the fields of hashes.
+    earliest_field_ms: u64,
 }
 
 impl Deadlines {
-    const NONE: Self = Self { volatile: 0, earliest_ms: u64::MAX };
+    const NONE: Self = Self { volatile: 0, earliest_ms: u64::MAX, earliest_field_ms: u64::MAX };
 
     #[inline]
     pub(crate) fn add(&mut self, expiry_ms: Option<u64>) {
         if let Some(expiry_ms) = expiry_ms {
             self.volatile += 1;
             self.earliest_ms = self.earliest_ms.min(expiry_ms);
+        }
+    }
+
+    /// Takes notice of a hash's next field to expire.
+    #[inline]
+    pub(crate) fn note_field(&mut self, at_ms: Option<u64>) {
+        if let Some(at_ms) = at_ms {
+            self.earliest_field_ms = self.earliest_field_ms.min(at_ms);
         }
     }
 
@@ -75,9 +86,27 @@ impl Deadlines {
         self.earliest_ms = earliest_ms;
     }
 
+    /// False only if no field is due.
+    #[inline]
+    pub(crate) fn field_may_be_due(&self, now_ms: u64) -> bool {
+        is_due(self.earliest_field_ms, now_ms)
+    }
+
+    /// Tightens the bound to the earliest deadline of any field.
+    pub(crate) fn set_earliest_field(&mut self, earliest_ms: u64) {
+        self.earliest_field_ms = earliest_ms;
+    }
+
+    /// What is left of the books when all entries are taken out to be put back: the bound of the fields holds for any
+    /// part of them, and is not worth a look into every hash.
+    fn emptied(self) -> Self {
+        Self { earliest_field_ms: self.earliest_field_ms, ..Self::NONE }
+    }
+
     fn merge(&mut self, other: Self) {
         self.volatile += other.volatile;
         self.earliest_ms = self.earliest_ms.min(other.earliest_ms);
+        self.note_field(Some(other.earliest_field_ms));
     }
 }
 
@@ -166,7 +195,8 @@ impl Segment {
         self.prefix <<= 1;
         let mut high = Self::new(self.prefix | 1, self.depth);
         let (zeros, ones) = self.partition(hasher);
-        self.deadlines = Deadlines::NONE;
+        self.deadlines = self.deadlines.emptied();
+        high.deadlines = self.deadlines;
         self.fill(zeros);
         high.fill(ones);
         high
@@ -225,6 +255,8 @@ impl Segment {
             assert_eq!(hash.prefix(self.depth), self.prefix());
             assert_eq!(hash.tag(), entry.tag());
             assert!(entry.expiry().is_none_or(|at| at >= self.deadlines.earliest_ms));
+            let next = entry.next_field_deadline();
+            assert!(next.is_none_or(|at| at >= self.deadlines.earliest_field_ms));
         }
         let volatile = self.entries.iter().filter(|entry| entry.is_volatile()).count();
         assert_eq!(volatile, self.deadlines.volatile as usize);

@@ -167,13 +167,15 @@ fn check_zset(zset: &Zset) {
 
 fn check_hash(hash: &Hash) {
     assert!(!hash.is_empty());
-    let fields: Vec<(Vec<u8>, Vec<u8>)> =
-        hash.iter().map(|(field, value)| (field.to_vec(), value.to_vec())).collect();
+    let fields: Vec<_> =
+        hash.iter().map(|(field, value, at_ms)| (field.to_vec(), (value.to_vec(), at_ms))).collect();
     assert_eq!(fields.len(), hash.len());
+    assert_eq!(hash.next_deadline(), fields.iter().filter_map(|field| field.1.1).min());
     let mut copy = hash.clone();
-    for (field, value) in &fields {
-        assert_eq!(hash.get(field).map(Element::to_vec).as_ref(), Some(value));
+    for (field, known) in &fields {
+        assert_eq!(hash.get(field).map(|(value, at_ms)| (value.to_vec(), at_ms)).as_ref(), Some(known));
         assert!(!copy.set(field, b"another", &limits().hash));
+        copy.set_deadline(field, known.1.map_or(Some(1), |_| None));
     }
     for (field, _) in &fields {
         assert!(copy.remove(field));

@@ -85,8 +85,8 @@ fn figures_are_those_of_all_reactors() {
     assert_eq!(number(&info, "keyspace_misses"), 6);
     assert_eq!(number(&info, "total_error_replies"), 6);
     assert_eq!(info["errorstat_ERR"], "count=6");
-    assert_eq!(info["db0"], "keys=6,expires=0,avg_ttl=0");
-    assert_eq!(info["db3"], "keys=4,expires=0,avg_ttl=0");
+    assert_eq!(info["db0"], "keys=6,expires=0,avg_ttl=0,subexpiry=0");
+    assert_eq!(info["db3"], "keys=4,expires=0,avg_ttl=0,subexpiry=0");
     assert!(info["cmdstat_get"].starts_with("calls=12,usec="), "{}", info["cmdstat_get"]);
     assert!(info["cmdstat_get"].ends_with(",rejected_calls=6,failed_calls=0"), "{}", info["cmdstat_get"]);
     assert!(info["cmdstat_mset"].starts_with("calls=1,"), "{}", info["cmdstat_mset"]);

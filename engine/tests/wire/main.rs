@@ -14,6 +14,7 @@ mod eviction;
 mod expire;
 mod geo;
 mod hash;
+mod hash_expire;
 mod hyperloglog;
 mod info;
 mod introspect;

@@ -15,7 +15,7 @@ use crate::error::CommandError;
 use crate::store::encoding::listpack::Element;
 use crate::store::encoding::quicklist::End;
 use crate::store::encoding::stream;
-use crate::store::{Db, Entry, Object, Type, Value};
+use crate::store::{Db, Entry, Field, Object, Type, Value};
 
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 struct Digest([u8; 20]);
@@ -60,14 +60,17 @@ impl Digest {
             }
             Object::Stream(stream) => stream.log.entries().for_each(|entry| self.mix_stream_entry(entry)),
             Object::Zset(zset) => zset.iter().for_each(|(member, score)| self.xor_member(member, score)),
-            Object::Hash(hash) => hash.iter().for_each(|(field, value)| self.xor_pair(field, value)),
+            Object::Hash(hash) => hash.iter().for_each(|field| self.xor_field(field)),
         }
     }
 
-    fn xor_pair(&mut self, field: Element<'_>, value: Element<'_>) {
+    fn xor_field(&mut self, (field, value, deadline): Field<'_>) {
         let mut digest = Self::default();
         digest.mix(&field.to_vec());
         digest.mix(&value.to_vec());
+        if deadline.is_some() {
+            digest.xor(b"!!hexpire!!");
+        }
         self.xor(&digest.0);
     }
 

@@ -7,11 +7,11 @@ use bobbin_proto::Reply;
 use super::super::long_double::LongDouble;
 use super::super::number::{integer, long_double};
 use super::super::spec::{Command, Group, Run, command, flag};
-use super::super::{Args, Cx, Event};
-use super::{COUNTED, create_or_change};
+use super::super::{Args, Cx};
+use super::{COUNTED, Done, create_or_change};
 use crate::error::CommandError;
 use crate::store::encoding::listpack::Element;
-use crate::store::{Hash, HashLimits, parse_canonical};
+use crate::store::{Expiry, parse_canonical};
 
 const FLAGS: u32 = flag::WRITE | flag::DENYOOM | flag::FAST;
 
@@ -68,14 +68,14 @@ fn add<S: ToString>(
     sum_with: impl FnOnce(Option<Element<'_>>) -> Result<S, CommandError>,
 ) -> Result<S, CommandError> {
     let field = args.at(2);
-    let add = |hash: &mut Hash, limits: &HashLimits| -> Result<S, CommandError> {
-        let sum = sum_with(hash.get(field))?;
-        hash.set(field, sum.to_string().as_bytes(), limits);
-        Ok(sum)
-    };
-    let sum = create_or_change(cx, args, std::iter::once((field, args.at(3))), add)??;
-    cx.changed(args.at(1), Event::hash(event));
-    Ok(sum)
+    create_or_change(cx, args, std::iter::once((field, args.at(3))), |hash| {
+        let sum = sum_with(hash.get(field));
+        if let Ok(sum) = &sum {
+            hash.set(field, sum.to_string().as_bytes(), Expiry::Keep);
+        }
+        let event = sum.is_ok().then_some(event);
+        Done::new(sum, event)
+    })?
 }
 
 fn integer_of(value: Element<'_>) -> Option<i64> {

@@ -2,13 +2,12 @@
 
 use bobbin_proto::Reply;
 
-use super::super::element::reply_element;
+use super::super::element::{reply_element, reply_or_null};
 use super::super::spec::{Command, Group, KeySpec, Run, command, flag, key_flag};
 use super::super::{Args, Cx};
 use super::{READ, find};
 use crate::error::CommandError;
-use crate::store::Hash;
-use crate::store::encoding::listpack::Element;
+use crate::store::LiveHash;
 
 const FAST: u32 = flag::READONLY | flag::FAST;
 const TOLD: &[KeySpec] = &[KeySpec::one(1, key_flag::RO)];
@@ -71,14 +70,6 @@ fn hget(cx: &mut Cx<'_>, args: Args<'_>, reply: &mut Reply<'_>) -> Result<(), Co
     Ok(())
 }
 
-#[inline]
-fn reply_or_null(value: Option<Element<'_>>, reply: &mut Reply<'_>) {
-    match value {
-        Some(value) => reply_element(value, reply),
-        None => reply.null(),
-    }
-}
-
 fn hmget(cx: &mut Cx<'_>, args: Args<'_>, reply: &mut Reply<'_>) -> Result<(), CommandError> {
     let hash = find(cx, args.at(1))?;
     reply.array(args.len() - 2);
@@ -90,8 +81,8 @@ fn hmget(cx: &mut Cx<'_>, args: Args<'_>, reply: &mut Reply<'_>) -> Result<(), C
 
 fn hgetall(cx: &mut Cx<'_>, args: Args<'_>, reply: &mut Reply<'_>) -> Result<(), CommandError> {
     let hash = find(cx, args.at(1))?;
-    reply.map(hash.map_or(0, Hash::len));
-    hash.into_iter().flat_map(Hash::iter).for_each(|(field, value)| {
+    reply.map(hash.map_or(0, LiveHash::len));
+    hash.into_iter().flat_map(LiveHash::iter).for_each(|(field, value)| {
         reply_element(field, reply);
         reply_element(value, reply);
     });
@@ -100,15 +91,15 @@ fn hgetall(cx: &mut Cx<'_>, args: Args<'_>, reply: &mut Reply<'_>) -> Result<(),
 
 fn hkeys(cx: &mut Cx<'_>, args: Args<'_>, reply: &mut Reply<'_>) -> Result<(), CommandError> {
     let hash = find(cx, args.at(1))?;
-    reply.array(hash.map_or(0, Hash::len));
-    hash.into_iter().flat_map(Hash::iter).for_each(|(field, _)| reply_element(field, reply));
+    reply.array(hash.map_or(0, LiveHash::len));
+    hash.into_iter().flat_map(LiveHash::iter).for_each(|(field, _)| reply_element(field, reply));
     Ok(())
 }
 
 fn hvals(cx: &mut Cx<'_>, args: Args<'_>, reply: &mut Reply<'_>) -> Result<(), CommandError> {
     let hash = find(cx, args.at(1))?;
-    reply.array(hash.map_or(0, Hash::len));
-    hash.into_iter().flat_map(Hash::iter).for_each(|(_, value)| reply_element(value, reply));
+    reply.array(hash.map_or(0, LiveHash::len));
+    hash.into_iter().flat_map(LiveHash::iter).for_each(|(_, value)| reply_element(value, reply));
     Ok(())
 }
 
@@ -119,7 +110,7 @@ fn hexists(cx: &mut Cx<'_>, args: Args<'_>, reply: &mut Reply<'_>) -> Result<(),
 }
 
 fn hlen(cx: &mut Cx<'_>, args: Args<'_>, reply: &mut Reply<'_>) -> Result<(), CommandError> {
-    let len = find(cx, args.at(1))?.map_or(0, Hash::len);
+    let len = find(cx, args.at(1))?.map_or(0, LiveHash::len);
     reply.int(len as i64);
     Ok(())
 }

@@ -8,8 +8,9 @@ use super::super::random::{Draw, Picks, different_places};
 use super::super::spec::{Command, Group, Run, command, flag};
 use super::super::{Args, Cx};
 use super::{READ, find};
+use crate::collections::Set;
 use crate::error::CommandError;
-use crate::store::Hash;
+use crate::store::LiveHash;
 use crate::store::encoding::listpack::Element;
 
 const VARIES: &[&str] = &["nondeterministic_output"];
@@ -63,7 +64,7 @@ fn hrandfield(cx: &mut Cx<'_>, args: Args<'_>, reply: &mut Reply<'_>) -> Result<
         return reply_random(cx, args.at(1), draw, reply);
     }
     let mut rng = cx.rest.rng.fork();
-    match find(cx, args.at(1))?.and_then(|hash| hash.nth(rng.usize(0..hash.len()))) {
+    match find(cx, args.at(1))?.and_then(|hash| Choice::of(hash, 1).one(&mut rng)) {
         Some((field, _)) => reply_element(field, reply),
         None => reply.null(),
     }
@@ -72,7 +73,7 @@ fn hrandfield(cx: &mut Cx<'_>, args: Args<'_>, reply: &mut Reply<'_>) -> Result<
 
 fn reply_random(cx: &mut Cx<'_>, key: &[u8], draw: Draw, reply: &mut Reply<'_>) -> Result<(), CommandError> {
     let mut rng = cx.rest.rng.fork();
-    let Some(hash) = find(cx, key)? else {
+    let Some(hash) = find(cx, key)?.filter(|hash| !hash.is_empty()) else {
         reply.array(0);
         return Ok(());
     };
@@ -82,30 +83,73 @@ fn reply_random(cx: &mut Cx<'_>, key: &[u8], draw: Draw, reply: &mut Reply<'_>) 
             hash.iter().for_each(|pair| reply_pair(pair, draw, reply));
         }
         Picks::Repeating(count) => {
-            let numbers = (0..count).map(|_| rng.usize(0..hash.len()));
-            reply_numbered(hash, numbers, draw, reply);
+            let choice = Choice::of(hash, count);
+            reply_len(count, draw, reply);
+            (0..count).filter_map(|_| choice.one(&mut rng)).for_each(|pair| reply_pair(pair, draw, reply));
         }
         Picks::Different(count) => {
-            let numbers = different_places(hash.len(), count, &mut rng).into_iter();
-            reply_numbered(hash, numbers, draw, reply);
+            reply_len(count, draw, reply);
+            let fields = Choice::of(hash, count).different(count, &mut rng);
+            fields.into_iter().for_each(|pair| reply_pair(pair, draw, reply));
         }
     }
     Ok(())
 }
 
-/// Answers fields by their numbers.
-fn reply_numbered(
-    hash: &Hash,
-    numbers: impl ExactSizeIterator<Item = usize>,
-    draw: Draw,
-    reply: &mut Reply<'_>,
-) {
-    reply_len(numbers.len(), draw, reply);
-    // A packed hash is walked once, and not to each field anew.
-    let packed: Vec<_> = if hash.as_listpack().is_some() { hash.iter().collect() } else { Vec::new() };
-    for number in numbers {
-        let pair = packed.get(number).copied().or_else(|| hash.nth(number));
-        pair.into_iter().for_each(|pair| reply_pair(pair, draw, reply));
+type Pair<'a> = (Element<'a>, Element<'a>);
+
+/// Fields to choose from.
+enum Choice<'a> {
+    /// By numbers, few of which stand for fields whose time is over.
+    Numbered(LiveHash<'a>),
+    Listed(Vec<Pair<'a>>),
+}
+
+impl<'a> Choice<'a> {
+    /// From which `count` fields are to be chosen: they are listed where one is found by a walk only, and where so
+    /// many are wanted or over that a number at random would often be of no use.
+    fn of(hash: LiveHash<'a>, count: usize) -> Self {
+        let over = hash.numbers() - hash.len();
+        let often_in_vain = over > 0 && over.max(count) > hash.len() / 2;
+        let is_walked = !hash.is_numbered() && (count > 1 || over > 0);
+        if often_in_vain || is_walked { Self::Listed(hash.iter().collect()) } else { Self::Numbered(hash) }
+    }
+
+    /// One at random, each with the same chance, if there are any.
+    fn one(&self, rng: &mut fastrand::Rng) -> Option<Pair<'a>> {
+        match self {
+            Self::Listed(fields) => rng.choice(fields.iter().copied()),
+            Self::Numbered(hash) => {
+                if hash.is_empty() {
+                    return None;
+                }
+                loop {
+                    if let Some(field) = hash.nth(rng.usize(0..hash.numbers())) {
+                        return Some(field);
+                    }
+                }
+            }
+        }
+    }
+
+    /// So many different ones, fewer than there are, each choice with the same chance.
+    fn different(self, count: usize, rng: &mut fastrand::Rng) -> Vec<Pair<'a>> {
+        match self {
+            Self::Listed(fields) => {
+                different_places(fields.len(), count, rng).into_iter().map(|at| fields[at]).collect()
+            }
+            Self::Numbered(hash) if hash.numbers() == hash.len() => {
+                different_places(hash.len(), count, rng).into_iter().filter_map(|at| hash.nth(at)).collect()
+            }
+            Self::Numbered(hash) => {
+                let (mut numbers, mut fields) = (Set::default(), Vec::with_capacity(count));
+                while fields.len() < count {
+                    let number = rng.usize(0..hash.numbers());
+                    fields.extend(hash.nth(number).filter(|_| numbers.insert(number)));
+                }
+                fields
+            }
+        }
     }
 }
 

@@ -3,10 +3,10 @@
 use bobbin_proto::Reply;
 
 use super::super::spec::{Command, Group, KeySpec, Run, command, flag, key_flag};
-use super::super::{Args, Cx, Event};
-use super::{UPDATED, create_or_change};
+use super::super::{Args, Cx};
+use super::{Done, UPDATED, change, create_or_change};
 use crate::error::CommandError;
-use crate::store::Hash;
+use crate::store::Expiry;
 
 const GROWING: u32 = flag::WRITE | flag::DENYOOM | flag::FAST;
 
@@ -53,35 +53,27 @@ fn set_all(cx: &mut Cx<'_>, args: Args<'_>) -> Result<usize, CommandError> {
         return Err(CommandError::Arity(cx.command.name));
     }
     let pairs = (2..args.len()).step_by(2).map(|at| (args.at(at), args.at(at + 1)));
-    let added = create_or_change(cx, args, pairs.clone(), |hash, limits| {
-        pairs.filter(|(field, value)| hash.set(field, value, limits)).count()
-    })?;
-    cx.changed(args.at(1), Event::hash("hset"));
-    Ok(added)
+    create_or_change(cx, args, pairs.clone(), |hash| {
+        let added = pairs.filter(|(field, value)| hash.set(field, value, Expiry::None)).count();
+        Done::new(added, Some("hset"))
+    })
 }
 
 fn hsetnx(cx: &mut Cx<'_>, args: Args<'_>, reply: &mut Reply<'_>) -> Result<(), CommandError> {
     let (field, value) = (args.at(2), args.at(3));
-    let set = create_or_change(cx, args, std::iter::once((field, value)), |hash, limits| {
-        hash.get(field).is_none() && hash.set(field, value, limits)
+    let set = create_or_change(cx, args, std::iter::once((field, value)), |hash| {
+        let set = hash.get(field).is_none() && hash.set(field, value, Expiry::None);
+        Done::new(set, set.then_some("hset"))
     })?;
-    if set {
-        cx.changed(args.at(1), Event::hash("hset"));
-    }
     reply.int(i64::from(set));
     Ok(())
 }
 
 fn hdel(cx: &mut Cx<'_>, args: Args<'_>, reply: &mut Reply<'_>) -> Result<(), CommandError> {
-    let key = args.at(1);
-    let removed = cx.change(key, |hash: &mut Hash| {
+    let removed = change(cx, args.at(1), |hash| {
         let removed = args.iter_from(2).filter(|field| hash.remove(field)).count();
-        (removed, hash.is_empty())
+        Done::new(removed, (removed > 0).then_some("hdel"))
     })?;
-    let (removed, emptied) = removed.unwrap_or_default();
-    if removed > 0 {
-        cx.shrunk(key, Event::hash("hdel"), emptied);
-    }
-    reply.int(removed as i64);
+    reply.int(removed.unwrap_or(0) as i64);
     Ok(())
 }

@@ -180,8 +180,12 @@ pub(super) fn reactors(facts: &Facts<'_>, fields: &mut Fields<'_>) {
 
 pub(super) fn keyspace(facts: &Facts<'_>, fields: &mut Fields<'_>) {
     for (number, db) in facts.total.dbs.iter().enumerate().filter(|(_, db)| db.keys > 0) {
-        let (keys, expires, ttl) = (db.keys, db.volatile, db.average_ttl_ms);
-        fields.add(format_args!("db{number}"), format_args!("keys={keys},expires={expires},avg_ttl={ttl}"));
+        let (keys, expires, ttl, fields_expire) =
+            (db.keys, db.volatile, db.average_ttl_ms, db.with_volatile_fields);
+        fields.add(
+            format_args!("db{number}"),
+            format_args!("keys={keys},expires={expires},avg_ttl={ttl},subexpiry={fields_expire}"),
+        );
     }
 }
 

@@ -41,6 +41,7 @@ fn keys(facts: &Facts<'_>, fields: &mut Fields<'_>) {
     let shard = &facts.total.shard;
     fields.add_all(&[
         ("expired_keys", &shard.expired),
+        ("expired_subkeys", &shard.expired_fields),
         ("expired_stale_perc", &"0.00"),
         ("expired_time_cap_reached_count", &0),
         ("expire_cycle_cpu_milliseconds", &0),

@@ -121,6 +121,7 @@ const TYPES: &[(Shape, &[&str])] = &[
             "ms",
             "num",
             "num-matches",
+            "numfields",
             "numkeys",
             "numreplicas",
             "offset",

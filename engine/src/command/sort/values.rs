@@ -3,7 +3,7 @@
 use super::super::Cx;
 use super::pattern::{KeyPattern, Pattern};
 use super::texts::Texts;
-use crate::store::{Object, Value};
+use crate::store::{LiveHash, Object, Value};
 
 /// What some of the keys hold, those of one shard: texts and the places they belong to.
 #[derive(Debug, Default)]
@@ -43,13 +43,14 @@ impl Found {
 
     /// Adds what a key holds. False if that is not a text.
     fn take(&mut self, cx: &mut Cx<'_>, pattern: &KeyPattern, key: &[u8]) -> bool {
+        let now_ms = cx.now_ms();
         let Some(entry) = cx.find(key) else { return false };
         let mut digits = itoa::Buffer::new();
         let text = match (entry.value(), &pattern.field) {
             (Value::Int(number), None) => Some(digits.format(number).as_bytes()),
             (Value::Bytes(bytes), None) => Some(bytes),
             (Value::Object(Object::Hash(hash)), Some(field)) => {
-                hash.get(field).map(|value| value.text(&mut digits))
+                LiveHash::new(hash, now_ms).get(field).map(|value| value.text(&mut digits))
             }
             _ => None,
         };

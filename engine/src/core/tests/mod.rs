@@ -2,6 +2,7 @@
 
 mod clients;
 mod expiry;
+mod field_expiry;
 mod lending;
 mod memory;
 mod output;

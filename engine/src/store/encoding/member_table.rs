@@ -17,6 +17,8 @@
 //!
 //! Refuses: more than 2^32 members, which the machine's memory refuses long before.
 
+use std::ops::Range;
+
 use super::chunked_vec::{self, ChunkedVec};
 use super::id_index::IdIndex;
 use super::short_bytes::ShortBytes;
@@ -50,7 +52,6 @@ impl Place {
 
 /// A member taken out.
 #[derive(Debug)]
-#[allow(dead_code, reason = "each user needs its own part of this")]
 pub(crate) struct Removed<V> {
     pub text: ShortBytes,
     pub value: V,
@@ -146,13 +147,19 @@ impl<V> MemberTable<V> {
 
     /// Visits up to `count` members, from a cursor on; 0 begins. Returns where to go on; 0 if all were visited.
     pub(crate) fn scan(&self, cursor: u64, count: usize, mut visit: impl FnMut(&[u8], &V)) -> u64 {
-        let end = if cursor == 0 { self.len() as u64 } else { cursor.min(self.len() as u64) };
-        let next = end.saturating_sub(count as u64);
-        for number in (next..end).rev() {
-            let (text, value) = self.get(self.nth(number as usize));
+        let page = self.page(cursor, count);
+        for number in page.clone().rev() {
+            let (text, value) = self.get(self.nth(number));
             visit(text, value);
         }
-        next
+        page.start as u64
+    }
+
+    /// The numbers of the members that a call of a scan visits, the last first. The start is where to go on.
+    pub(crate) fn page(&self, cursor: u64, count: usize) -> Range<usize> {
+        let len = self.len();
+        let end = if cursor == 0 { len } else { usize::try_from(cursor).map_or(len, |end| end.min(len)) };
+        end.saturating_sub(count)..end
     }
 
     /// Frees about `budget` allocations, for good. Returns what is left of the budget: nothing, unless all is freed.

@@ -4,6 +4,8 @@
 pub(crate) mod arena;
 pub(crate) mod btree;
 pub(crate) mod chunked_vec;
+pub(crate) mod field_deadlines;
+pub(crate) mod hash_expiring;
 pub(crate) mod hash_packed;
 pub(crate) mod hash_table;
 pub mod hyperloglog;

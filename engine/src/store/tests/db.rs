@@ -6,7 +6,7 @@ use proptest::collection::vec;
 use proptest::prelude::*;
 
 use crate::store::entry::INLINE_MAX;
-use crate::store::{Db, Entry, Expiry, Keyspace, Value, parse_canonical};
+use crate::store::{Db, Entry, Expired, Expiry, Hash, HashLimits, Keyspace, Object, Value, parse_canonical};
 
 #[derive(Clone, Debug)]
 enum Op {
@@ -312,4 +312,116 @@ fn a_cleared_database_is_freed_in_slices() {
     let steps = (1..1000).find(|_| !keyspace.free_step(100)).expect("it ends");
     assert!((50..60).contains(&steps), "{steps}");
     assert_eq!(keyspace.len(), 1);
+}
+
+/// A hash of so many fields; those with deadlines have them from a time on, one after the other.
+fn hash_of(fields: u32, expiring: u32, from_ms: u64) -> Hash {
+    let limits = HashLimits { packed_len_max: 8, packed_text_len_max: 64, seed: 1 };
+    let mut hash = Hash::with_room_for(std::iter::empty(), &limits);
+    for field in 0..fields {
+        hash.set(&field.to_be_bytes(), b"value", &limits);
+        if field < expiring {
+            hash.set_deadline(&field.to_be_bytes(), Some(from_ms + u64::from(field)));
+        }
+    }
+    hash
+}
+
+fn expire_all(db: &mut Db, now_ms: u64, budget: usize) -> (usize, usize, usize) {
+    let (mut keys, mut fields, mut emptied, mut steps) = (0, 0, 0, 0);
+    while db.expire_step(now_ms, budget, |expired| match expired {
+        Expired::Key(_) => keys += 1,
+        Expired::Fields(_, some) => {
+            assert!(some <= budget);
+            fields += some;
+        }
+        Expired::Emptied(entry) => {
+            assert!(matches!(entry.value(), Value::Object(Object::Hash(hash)) if hash.is_empty()));
+            emptied += 1;
+        }
+    }) {
+        steps += 1;
+        assert!(steps < 100_000, "it comes to an end");
+        db.assert_invariants();
+    }
+    db.assert_invariants();
+    (keys, fields, emptied)
+}
+
+#[test]
+fn fields_go_at_their_deadlines_and_the_last_takes_the_key() {
+    let mut keyspace = Keyspace::new(1, 3);
+    let db = keyspace.db_mut(0);
+    for key in 0..5000u32 {
+        // Among strings, so that segments split with them in.
+        db.set_string(&[&b"string"[..], &key.to_be_bytes()].concat(), b"value", Expiry::None);
+        let (fields, expiring) = if key % 2 == 0 { (3, 3) } else { (20, 5) };
+        let hash = Object::Hash(hash_of(fields, expiring, 1000));
+        db.insert(Entry::with_object(&key.to_be_bytes(), hash, (key % 10 == 0).then_some(500)));
+    }
+    db.assert_invariants();
+    assert_eq!(db.with_volatile_fields(), 5000);
+    assert_eq!(expire_all(db, 1000, 1_000_000), (500, 0, 0), "in its own millisecond a field is there");
+    assert_eq!(expire_all(db, 1002, 100), (0, 2 * 4500, 0));
+    assert_eq!(expire_all(db, 1003, 1000), (0, 4500, 2000));
+    assert_eq!(expire_all(db, 9999, 50), (0, 2 * 2500, 0));
+    assert_eq!((db.len(), db.with_volatile_fields()), (7500, 0));
+}
+
+#[test]
+fn a_large_hash_gives_its_fields_up_in_steps() {
+    let mut keyspace = Keyspace::new(1, 3);
+    let db = keyspace.db_mut(0);
+    db.insert(Entry::with_object(b"hash", Object::Hash(hash_of(100_000, 100_000, 1)), None));
+    let mut steps = 0;
+    while !db.is_empty() {
+        let mut removed = 0;
+        db.expire_step(1_000_000, 1000, |expired| {
+            if let Expired::Fields(_, fields) = expired {
+                removed += fields;
+            }
+        });
+        assert!((1..=1000).contains(&removed), "{removed}");
+        steps += 1;
+    }
+    assert_eq!(steps, 100);
+    db.assert_invariants();
+}
+
+#[test]
+fn deadlines_of_fields_are_booked_whatever_becomes_of_the_hash() {
+    let mut keyspace = Keyspace::new(2, 3);
+    let db = keyspace.db_mut(0);
+    let insert =
+        |db: &mut Db, key: &[u8]| drop(db.insert(Entry::with_object(key, hash_of(5, 2, 100).into(), None)));
+    let hashes = |db: &Db| {
+        db.assert_invariants();
+        db.with_volatile_fields()
+    };
+    [b"a", b"b", b"c", b"d"].iter().for_each(|key| insert(db, *key));
+    insert(db, b"a");
+    assert_eq!(hashes(db), 4);
+    db.set_string(b"a", b"value", Expiry::None);
+    assert_eq!(hashes(db), 3);
+    db.find_mut(b"b").expect("it is there").set_string(b"value");
+    assert_eq!(hashes(db), 2);
+    let entry = db.remove(b"c").expect("it is there");
+    assert_eq!(hashes(db), 1);
+    db.insert(entry.with_key(b"e"));
+    assert_eq!(hashes(db), 2);
+    let change = |db: &mut Db, at_ms| {
+        let mut entry = db.find_mut(b"d").expect("it is there");
+        let mut object = entry.object_mut().expect("it is a hash");
+        let Object::Hash(hash) = &mut *object else { panic!("it is a hash") };
+        (0..2u32).for_each(|field| hash.set_deadline(&field.to_be_bytes(), at_ms));
+    };
+    change(db, None);
+    assert_eq!(hashes(db), 1);
+    // Earlier than any that the segment knew of.
+    change(db, Some(7));
+    assert_eq!(hashes(db), 2);
+    assert_eq!(expire_all(db, 8, 100), (0, 2, 0));
+    assert_eq!(hashes(db), 1);
+    db.clear();
+    assert_eq!(hashes(db), 0);
 }
