@@ -274,15 +274,13 @@ impl KeySpec {
         let Some(begin) = self.begin_at(args) else { return };
         match self.find {
             Find::Range { last, step, limit } => {
-                let end = if last >= 0 {
-                    begin + last as usize
-                } else if limit > 1 {
-                    begin
-                        + ((args.len() - begin) / limit as usize).saturating_sub(last.unsigned_abs() as usize)
+                let share = (args.len() - begin) / usize::from(limit.max(1));
+                let behind = if last >= 0 {
+                    begin + last as usize + 1
                 } else {
-                    args.len().saturating_sub(last.unsigned_abs() as usize)
+                    (begin + share + 1).saturating_sub(last.unsigned_abs().into())
                 };
-                (begin..=end.min(args.len() - 1)).step_by(step as usize).for_each(each);
+                (begin..behind.min(args.len())).step_by(step as usize).for_each(each);
             }
             Find::Keynum { at, first, step } => {
                 let Some(count) = args.get(begin + at as usize).and_then(parse_count) else { return };
