@@ -254,11 +254,12 @@ impl Shard {
         self.rest.watches.has_changed(watch) || self.rest.watches.keys_of(watch).any(is_over)
     }
 
-    /// Lets two databases change places.
+    /// Lets two databases change places. Whoever watches a key of one that changes places with itself sees no change.
     pub fn swapdb(&mut self, first: usize, second: usize) {
         let (keyspace, pair) = (&self.keyspace, [first, second]);
         let holds = |key: &[u8]| pair.iter().any(|&db| keyspace.db(db).find(key).is_some());
-        self.rest.watches.touch_where(|db, key| pair.contains(&db.into()) && holds(key));
+        let moves = |db: u16| first != second && pair.contains(&db.into());
+        self.rest.watches.touch_where(|db, key| moves(db) && holds(key));
         self.keyspace.swapdb(first, second);
         self.rest.stats.changes += 1;
     }

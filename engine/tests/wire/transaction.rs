@@ -225,6 +225,22 @@ fn a_watched_key_whose_time_is_over_has_changed() {
     }
 }
 
+/// SWAPDB changes what is in one of the two databases under the same name, unless the two are one.
+#[test]
+fn watched_keys_of_swapped_databases_have_changed() {
+    let mut pair = Pair::start(&[], Version::Resp2);
+    for swap in ["SWAPDB 0 0", "SWAPDB 1 1", "SWAPDB 1 2", "SWAPDB 0 1", "SWAPDB 1 0"] {
+        for held in ["SET a 1", "SET b 1", "PING"] {
+            pair.same("FLUSHALL");
+            pair.same(held);
+            pair.same("WATCH a b");
+            pair.same(swap);
+            pair.same("MULTI");
+            pair.same("EXEC");
+        }
+    }
+}
+
 #[test]
 fn a_pipeline_of_transactions_is_answered_in_order() {
     let mut pair = Pair::start(&[], Version::Resp3);
