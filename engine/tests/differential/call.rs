@@ -71,6 +71,13 @@ pub struct Step {
     pub calls: Vec<Call>,
 }
 
+impl Step {
+    /// Whether the first call makes the others wait for the last.
+    pub fn is_transaction(&self) -> bool {
+        self.calls.len() > 1 && self.calls[0].name() == "MULTI"
+    }
+}
+
 pub type Case = Vec<Step>;
 
 /// The commands of a case, for redis-cli.

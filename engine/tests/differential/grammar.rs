@@ -16,8 +16,21 @@ use super::vocabulary::wild;
 /// A family's lines, each as likely as its number says.
 type Family = &'static [(u8, &'static str)];
 
-const FAMILIES: &[Family] =
-    &[STRINGS, BITS, HYPERLOGLOGS, LISTS, SETS, HASHES, SORTED_SETS, STREAMS, GEO, KEYS, SORTING, DATABASES];
+const FAMILIES: &[Family] = &[
+    STRINGS,
+    BITS,
+    HYPERLOGLOGS,
+    LISTS,
+    SETS,
+    HASHES,
+    SORTED_SETS,
+    STREAMS,
+    GEO,
+    KEYS,
+    SORTING,
+    DATABASES,
+    TRANSACTIONS,
+];
 
 const STRINGS: Family = &[
     (
@@ -280,8 +293,11 @@ const DATABASES: Family = &[
     (4, "COMMAND (GETKEYS|GETKEYSANDFLAGS) {<wild>}"),
 ];
 
+/// What stands around or beside commands that take effect together; see [`Grammar::transaction`].
+const TRANSACTIONS: Family = &[(6, "WATCH {<any>}"), (1, "UNWATCH"), (1, "EXEC"), (1, "DISCARD")];
+
 /// How often each family is met, of all.
-const FAMILY_WEIGHTS: &[u32] = &[6, 4, 2, 6, 6, 6, 8, 7, 4, 8, 3, 2];
+const FAMILY_WEIGHTS: &[u32] = &[6, 4, 2, 6, 6, 6, 8, 7, 4, 8, 3, 2, 2];
 
 /// How encodings change is seen best where they change early.
 const THRESHOLDS: &[(&str, &[&str])] = &[
@@ -301,6 +317,7 @@ const THRESHOLDS: &[(&str, &[&str])] = &[
 pub struct Grammar {
     families: Vec<(u32, Vec<(u32, Sequence)>)>,
     thresholds: Vec<(&'static str, &'static [&'static str])>,
+    has_transactions: bool,
 }
 
 impl Grammar {
@@ -315,6 +332,7 @@ impl Grammar {
         Self {
             families: families.filter(|(_, lines)| !lines.is_empty()).collect(),
             thresholds: THRESHOLDS.iter().filter(|(name, _)| directives.contains(*name)).copied().collect(),
+            has_transactions: commands.contains("multi"),
         }
     }
 
@@ -343,6 +361,9 @@ impl Grammar {
 
     fn step(&self, rng: &mut Rng) -> Step {
         let client = rng.usize(..CLIENTS);
+        if self.has_transactions && rng.u8(..25) == 0 {
+            return Step { client, calls: self.transaction(rng) };
+        }
         let together = if rng.u8(..8) == 0 { rng.usize(2..12) } else { 1 };
         let mut calls = vec![self.call(rng)];
         while calls.len() < together && !needs_a_step(calls.last().expect("one from the start")) {
@@ -352,6 +373,19 @@ impl Grammar {
             calls.retain(|call| !needs_a_step(call));
         }
         Step { client, calls }
+    }
+
+    /// Most are carried out.
+    fn transaction(&self, rng: &mut Rng) -> Vec<Call> {
+        let mut calls = vec![Call::of("MULTI")];
+        for _ in 0..rng.u8(1..8) {
+            let call = self.call(rng);
+            if !needs_a_step(&call) {
+                calls.push(call);
+            }
+        }
+        calls.push(Call::of(if rng.u8(..8) == 0 { "DISCARD" } else { "EXEC" }));
+        calls
     }
 
     fn call(&self, rng: &mut Rng) -> Call {

@@ -57,28 +57,30 @@ impl<F: FnMut(&[Step]) -> bool> Shrinker<F> {
     fn part_writes(&mut self) {
         let part = |step: &Step| {
             let client = step.client;
+            if step.is_transaction() {
+                return vec![step.clone()];
+            }
             step.calls
                 .clone()
                 .into_iter()
                 .map(move |call| Step { client, calls: vec![call] })
                 .collect::<Vec<_>>()
         };
-        let whole: Case = self.case.iter().flat_map(part).collect();
-        if self.attempt(whole) {
-            return;
-        }
+        self.attempt(self.case.iter().flat_map(part).collect());
         for at in (0..self.case.len()).rev() {
             let mut smaller = self.case.clone();
             let parts = part(&smaller[at]);
             smaller.splice(at..=at, parts);
-            if smaller.len() > self.case.len() && !self.attempt(smaller) {
+            if smaller.len() == self.case.len() || !self.attempt(smaller) {
                 self.leave_calls_out(at);
             }
         }
     }
 
+    /// A transaction keeps its ends: what it held back would be carried out elsewhere.
     fn leave_calls_out(&mut self, at: usize) {
-        for call in (0..self.case[at].calls.len()).rev() {
+        let (len, kept) = (self.case[at].calls.len(), usize::from(self.case[at].is_transaction()));
+        for call in (kept..len - kept).rev() {
             if self.case[at].calls.len() > 1 {
                 let mut smaller = self.case.clone();
                 smaller[at].calls.remove(call);
