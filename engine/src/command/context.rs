@@ -278,6 +278,12 @@ impl Cx<'_> {
         self.rest.changed(self.db, key, event);
     }
 
+    /// Notes a change beside what a key holds: of a stream's groups, or of its last id. WATCH does not see it.
+    #[inline]
+    pub fn changed_unwatched(&mut self, key: &[u8], event: Option<Event>) {
+        self.rest.changed_unwatched(self.db, key, event);
+    }
+
     /// Notes that a key's bytes have changed in a way that notifications do not tell: PFCOUNT keeping its answer.
     pub fn changed_unannounced(&mut self, key: &[u8]) {
         self.rest.changed_unannounced(self.db, key);

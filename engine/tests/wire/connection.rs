@@ -192,6 +192,11 @@ fn errors_quote_the_bytes_of_a_request() {
         r#"CLIENT LIST TYPE "\xfe""#,
         r#"CLIENT KILL USER "\xfe""#,
         r#"CLIENT PAUSE 1 2 "\xfe""#,
+        r#"XPENDING "\xfe" "\xff\n""#,
+        "XADD x 1 a b",
+        r#"XINFO CONSUMERS x "\xfe""#,
+        "XGROUP CREATE x g 0",
+        r#"XCLAIM x g c 0 1 "\xfe""#,
     ]
     .map(str::to_owned)
     .to_vec();

@@ -241,6 +241,38 @@ fn watched_keys_of_swapped_databases_have_changed() {
     }
 }
 
+/// Of a stream, WATCH sees the entries: not its groups, nor its last id.
+#[test]
+fn what_changes_beside_a_streams_entries_is_not_seen_by_watch() {
+    let mut pair = Pair::start(&[], Version::Resp2);
+    for change in [
+        "XGROUP CREATE x h 0",
+        "XGROUP CREATE y h 0 MKSTREAM",
+        "XGROUP SETID x g 0",
+        "XGROUP DESTROY x g",
+        "XGROUP CREATECONSUMER x g d",
+        "XGROUP DELCONSUMER x g c",
+        "XREADGROUP GROUP g c STREAMS x >",
+        "XREADGROUP GROUP g c NOACK STREAMS x >",
+        "XACK x g 5-0",
+        "XCLAIM x g d 0 5-0",
+        "XAUTOCLAIM x g d 0 0",
+        "XSETID x 9",
+        "XDEL x 5",
+        "XTRIM x MAXLEN 1",
+    ] {
+        pair.same("FLUSHALL");
+        pair.same("XADD x 5 a 1");
+        pair.same("XADD x 6 a 1");
+        pair.same("XGROUP CREATE x g 0");
+        pair.same("XREADGROUP GROUP g c COUNT 1 STREAMS x >");
+        pair.same("WATCH x y");
+        pair.same(change);
+        pair.same("MULTI");
+        pair.same("EXEC");
+    }
+}
+
 #[test]
 fn a_pipeline_of_transactions_is_answered_in_order() {
     let mut pair = Pair::start(&[], Version::Resp3);

@@ -188,7 +188,7 @@ fn xsetid(cx: &mut Cx<'_>, args: Args<'_>, reply: &mut Reply<'_>) -> Result<(), 
     let state = Position::parse(args)?;
     cx.change(args.at(1), |stream: &mut Stream| state.apply(&mut stream.log))?
         .ok_or(CommandError::NoSuchKey)??;
-    cx.changed(args.at(1), Event::stream("xsetid"));
+    cx.changed_unwatched(args.at(1), Some(Event::stream("xsetid")));
     reply.ok();
     Ok(())
 }

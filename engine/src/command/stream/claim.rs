@@ -7,7 +7,7 @@ use bobbin_proto::Reply;
 use super::super::spec::{Command, Group as Family, Run, command, flag};
 use super::super::{Args, Cx};
 use super::{DELETE, UPDATE, group_changed, id, no_key_or_group, reply_entry, reply_id};
-use crate::error::{CommandError, printable};
+use crate::error::CommandError;
 use crate::store::encoding::stream::{Log, StreamId};
 use crate::store::{Group, Pending, Seen, Stream, parse_canonical};
 
@@ -158,7 +158,7 @@ fn past_or_now(at_ms: i64, now_ms: u64) -> u64 {
 }
 
 fn unrecognized(option: &[u8]) -> CommandError {
-    CommandError::owned(format!("ERR Unrecognized XCLAIM option '{}'", printable(option)))
+    CommandError::quoting("ERR Unrecognized XCLAIM option '", option, "'")
 }
 
 fn xclaim(cx: &mut Cx<'_>, args: Args<'_>, reply: &mut Reply<'_>) -> Result<(), CommandError> {

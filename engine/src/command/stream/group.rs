@@ -121,7 +121,11 @@ fn create(cx: &mut Cx<'_>, args: Args<'_>, reply: &mut Reply<'_>) -> Result<(), 
     if !cx.create_or_change(key, Stream::new, |stream| stream.add_group(args.at(3), group))? {
         return Err(BUSY_GROUP);
     }
-    cx.changed(key, Event::stream("xgroup-create"));
+    let event = Event::stream("xgroup-create");
+    match last_id {
+        Some(_) => cx.changed_unwatched(key, Some(event)),
+        None => cx.changed(key, event),
+    }
     reply.ok();
     Ok(())
 }
@@ -139,7 +143,7 @@ fn set_id(cx: &mut Cx<'_>, args: Args<'_>, reply: &mut Reply<'_>) -> Result<(), 
         group.entries_read = options.entries_read;
         Ok(())
     })??;
-    cx.changed(args.at(2), Event::stream("xgroup-setid"));
+    cx.changed_unwatched(args.at(2), Some(Event::stream("xgroup-setid")));
     reply.ok();
     Ok(())
 }
@@ -161,7 +165,7 @@ fn destroy(cx: &mut Cx<'_>, args: Args<'_>, reply: &mut Reply<'_>) -> Result<(),
     let removed = cx.change(key, |stream: &mut Stream| stream.remove_group(args.at(3)))?.ok_or(NO_KEY)?;
     reply.int(removed.is_some().into());
     if let Some(remains) = removed {
-        cx.changed(key, Event::stream("xgroup-destroy"));
+        cx.changed_unwatched(key, Some(Event::stream("xgroup-destroy")));
         cx.db().bury_object(remains.into());
     }
     Ok(())
@@ -171,7 +175,7 @@ fn create_consumer(cx: &mut Cx<'_>, args: Args<'_>, reply: &mut Reply<'_>) -> Re
     let now_ms = cx.now_ms();
     let added = change_group(cx, args, |group, _| group.add_consumer(args.at(4), now_ms))?;
     if added.is_some() {
-        cx.changed(args.at(2), Event::stream("xgroup-createconsumer"));
+        cx.changed_unwatched(args.at(2), Some(Event::stream("xgroup-createconsumer")));
     }
     reply.int(added.is_some().into());
     Ok(())
@@ -180,7 +184,7 @@ fn create_consumer(cx: &mut Cx<'_>, args: Args<'_>, reply: &mut Reply<'_>) -> Re
 fn delete_consumer(cx: &mut Cx<'_>, args: Args<'_>, reply: &mut Reply<'_>) -> Result<(), CommandError> {
     let removed = change_group(cx, args, |group, _| group.remove_consumer(args.at(4)))?;
     if removed.is_some() {
-        cx.changed(args.at(2), Event::stream("xgroup-delconsumer"));
+        cx.changed_unwatched(args.at(2), Some(Event::stream("xgroup-delconsumer")));
     }
     reply.int(removed.unwrap_or(0) as i64);
     Ok(())

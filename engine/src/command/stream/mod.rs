@@ -32,7 +32,7 @@ use bobbin_proto::Reply;
 use super::element::reply_element;
 use super::spec::{KeySpec, key_flag};
 use super::{Cx, Event};
-use crate::error::{CommandError, printable};
+use crate::error::{CommandError, before_nul};
 use crate::store::encoding::stream::{Entry, Range, StreamId};
 
 const READ: &[KeySpec] = &[KeySpec::one(1, key_flag::RO | key_flag::ACCESS)];
@@ -41,23 +41,19 @@ const DELETE: &[KeySpec] = &[KeySpec::one(1, key_flag::RW | key_flag::DELETE)];
 
 /// What commands say of a group that is not there, or in a key that is not.
 fn no_key_or_group(key: &[u8], group: &[u8], context: &str) -> CommandError {
-    let (key, group) = (printable(key), printable(group));
-    CommandError::owned(format!("NOGROUP No such key '{key}' or consumer group '{group}'{context}"))
+    let before = [b"NOGROUP No such key '", before_nul(key), b"' or consumer group '"].concat();
+    CommandError::quoting(before, group, format!("'{context}"))
 }
 
 /// What XGROUP and XINFO say of a group that is not there.
 fn no_group(key: &[u8], group: &[u8]) -> CommandError {
-    let (key, group) = (printable(key), printable(group));
-    CommandError::owned(format!("NOGROUP No such consumer group '{group}' for key name '{key}'"))
+    let before = [b"NOGROUP No such consumer group '", before_nul(group), b"' for key name '"].concat();
+    CommandError::quoting(before, key, "'")
 }
 
 /// Tells that a group has changed: of its consumers there is an event if they are new, of the rest there is none.
 fn group_changed(cx: &mut Cx<'_>, key: &[u8], has_new_consumer: bool) {
-    if has_new_consumer {
-        cx.changed(key, Event::stream("xgroup-createconsumer"));
-    } else {
-        cx.changed_unannounced(key);
-    }
+    cx.changed_unwatched(key, has_new_consumer.then(|| Event::stream("xgroup-createconsumer")));
 }
 
 fn reply_id(id: StreamId, reply: &mut Reply<'_>) {

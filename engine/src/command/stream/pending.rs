@@ -40,7 +40,7 @@ fn xack(cx: &mut Cx<'_>, args: Args<'_>, reply: &mut Reply<'_>) -> Result<(), Co
         .flatten()
         .unwrap_or(Ok(0))?;
     if acknowledged > 0 {
-        cx.changed_unannounced(args.at(1));
+        cx.changed_unwatched(args.at(1), None);
     }
     reply.int(acknowledged as i64);
     Ok(())
