@@ -8,7 +8,9 @@ use std::time::Duration;
 use bobbin_proto::{Value, decode, encode_command};
 
 use super::call::{Call, Step};
-use super::exceptions::{is_interactive, is_newly_refused, is_same, lexical_source, passes_soon};
+use super::exceptions::{
+    consumers, is_interactive, is_newly_refused, is_same, lexical_source, passes_soon, sorted_source,
+};
 use super::follow;
 use super::state;
 use crate::support::{Client, Server, bobbin_with, oracle_with};
@@ -148,11 +150,12 @@ impl Session {
     }
 
     fn step(&mut self, step: &Step) -> Result<(), Box<Difference>> {
-        let lexical = step.calls.iter().find_map(lexical_source);
-        if let Some(key) = lexical
-            && !self.has_one_score(step.client, key)?
-        {
+        if self.is_left_out(step)? {
             return Ok(());
+        }
+        for call in step.calls.iter().flat_map(consumers) {
+            self.bobbin.ask(step.client, &call.0)?;
+            self.oracle.ask(step.client, &call.0)?;
         }
         self.bobbin.send(step)?;
         let first = self.bobbin.read(step.client, &step.calls[0])?;
@@ -177,6 +180,23 @@ impl Session {
             std::thread::sleep(PAUSE);
         }
         Ok(())
+    }
+
+    /// What is excepted for what a key holds.
+    fn is_left_out(&mut self, step: &Step) -> Result<bool, Broken> {
+        let [call] = &step.calls[..] else { return Ok(false) };
+        if let Some(key) = lexical_source(call) {
+            return Ok(!self.has_one_score(step.client, key)?);
+        }
+        let Some(key) = sorted_source(call) else { return Ok(false) };
+        // Its SORT takes what is left in errno, by a number of any command before, for its own; this sets it to zero.
+        self.oracle.ask(step.client, &Call::of("SCAN 0").0)?;
+        let about = |question: &[&[u8]]| {
+            question.iter().copied().chain([key]).map(<[u8]>::to_vec).collect::<Vec<_>>()
+        };
+        Ok(self.oracle.ask(step.client, &about(&[b"OBJECT", b"ENCODING"]))?
+            == Value::Bulk(b"listpack".to_vec())
+            && self.oracle.ask(step.client, &about(&[b"TYPE"]))? == Value::Simple(b"zset".to_vec()))
     }
 
     /// Also of what is no sorted set.

@@ -36,8 +36,14 @@ pub fn read(client: &mut Client) -> io::Result<State> {
 }
 
 fn facts(client: &mut Client, key: &[u8]) -> io::Result<Vec<(Call, Value)>> {
-    let calls: Vec<Call> = QUESTIONS.iter().map(|question| about(question, key)).collect();
-    let replies = ask(client, &calls)?;
+    let mut calls: Vec<Call> = QUESTIONS.iter().map(|question| about(question, key)).collect();
+    let mut replies = ask(client, &calls)?;
+    if replies[0] == Value::Simple(b"stream".to_vec()) {
+        let mut full = about("XINFO STREAM", key);
+        full.0.extend([b"FULL".to_vec(), b"COUNT".to_vec(), b"0".to_vec()]);
+        replies.extend(ask(client, std::slice::from_ref(&full))?);
+        calls.push(full);
+    }
     Ok(calls.into_iter().zip(replies).collect())
 }
 
