@@ -168,7 +168,7 @@ fn every_type_is_read() {
 /// Of types that redis-server 7.0 does not know, with the footers they came in.
 #[test]
 fn payloads_of_redis_7_4_are_read() {
-    let payloads: [(&[u8], &str); 2] = [
+    let payloads: [(&[u8], &str); 3] = [
         (b"\x14\x10\x10\0\0\0\x03\0\x81a\x02\x07\x01\x82bc\x03\xff\x0c\0\x1ehgc\xca8:\x82", "a 7 bc"),
         // The first of three entries is deleted.
         (
@@ -176,6 +176,15 @@ fn payloads_of_redis_7_4_are_read() {
             \x03\x01\0\x01\0\x01\x81v\x02\x04\x01\x02\x01\x01\x01\0\x01\x81w\x02\x04\x01\0\x01\x01\x01\x02\x01\x01\x01\x81g\
             \x02\x07\x01\x06\x01\xff\x02\x02\x03\x02\x01\x01\x01\x03\0\x0c\0\xfbln/K\xa2\x0a\xa2",
             "2-1 f w 2-3 g 7",
+        ),
+        // A group in which alice has the first of two entries, and bob none.
+        (
+            b"\x15\x01\x10\0\0\0\0\0\0\0\x01\0\0\0\0\0\0\0\x01((\0\0\0\x0f\0\x02\x01\0\x01\x01\x01\x81f\x02\0\x01\x02\x01\
+            \0\x01\0\x01\x81v\x02\x04\x01\x02\x01\x01\x01\0\x01\x81w\x02\x04\x01\xff\x02\x02\x01\x01\x01\0\0\x02\x01\x01g\
+            \x01\x01\x01\x01\0\0\0\0\0\0\0\x01\0\0\0\0\0\0\0\x01\x15\x1d\xa7\xfc\xa1\x01\0\0\x01\x02\x05alice\x15\x1d\
+            \xa7\xfc\xa1\x01\0\0\x15\x1d\xa7\xfc\xa1\x01\0\0\x01\0\0\0\0\0\0\0\x01\0\0\0\0\0\0\0\x01\x03bob\x17\x1d\
+            \xa7\xfc\xa1\x01\0\0\xff\xff\xff\xff\xff\xff\xff\xff\0\x0c\0\xd3\x83/Ep\xf2\x81\xa6",
+            "1-1 f v 2-1 f w group g 1-1 Some(1) alice 1-1 1795240172821 1",
         ),
     ];
     for (payload, expected) in payloads {
