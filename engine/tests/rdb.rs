@@ -168,7 +168,7 @@ fn every_type_is_read() {
 /// Of types that redis-server 7.0 does not know, with the footers they came in.
 #[test]
 fn payloads_of_redis_7_4_are_read() {
-    let payloads: [(&[u8], &str); 3] = [
+    let payloads: [(&[u8], &str); 5] = [
         (b"\x14\x10\x10\0\0\0\x03\0\x81a\x02\x07\x01\x82bc\x03\xff\x0c\0\x1ehgc\xca8:\x82", "a 7 bc"),
         // The first of three entries is deleted.
         (
@@ -185,6 +185,17 @@ fn payloads_of_redis_7_4_are_read() {
             \xa7\xfc\xa1\x01\0\0\x15\x1d\xa7\xfc\xa1\x01\0\0\x01\0\0\0\0\0\0\0\x01\0\0\0\0\0\0\0\x01\x03bob\x17\x1d\
             \xa7\xfc\xa1\x01\0\0\xff\xff\xff\xff\xff\xff\xff\xff\0\x0c\0\xd3\x83/Ep\xf2\x81\xa6",
             "1-1 f v 2-1 f w group g 1-1 Some(1) alice 1-1 1795240172821 1",
+        ),
+        // Fields that expire, packed and not.
+        (
+            b"\x19\0X\x1d\x0a\x8c\x03\0\0//\0\0\0\x09\0\x81c\x02\x03\x01\xf4\0X\x1d\x0a\x8c\x03\0\0\x09\x81b\x02\x83two\x04\xf4\
+            \0@\x94R\xa3\x03\0\0\x09\x81a\x02\x01\x01\0\x01\xff\x0c\0JK&.\xa0\x0b\xcf\x7f",
+            "c 3 @3900000000000 b two @4000000000000 a 1",
+        ),
+        (
+            b"\x18\0X\x1d\x0a\x8c\x03\0\0\x03\x01\x01c\xc0\x03\x81\0\0\0\x17Hv\xe8\x01\x01b\x03two\0\x01a\xc0\x01\x0c\0`\xa4\xb2\
+            bc\xc1\x05\xa8",
+            "c 3 @3900000000000 b two @4000000000000 a 1",
         ),
     ];
     for (payload, expected) in payloads {

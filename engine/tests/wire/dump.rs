@@ -370,6 +370,31 @@ fn field(reply: &Value, name: &str) -> Value {
     fields[at.expect("a field of that name") + 1].clone()
 }
 
+/// Until the last deadline is gone.
+#[test]
+fn a_hash_whose_fields_expire_is_too_new_for_redis_7_0() {
+    let mut exchange = Exchange::start(&[]);
+    let (bobbin, oracle) = (&mut exchange.bobbin, &mut exchange.oracle);
+    let restore =
+        |payload: &[u8]| [b"RESTORE", &b"restored"[..], b"0", payload, b"REPLACE"].map(<[u8]>::to_vec);
+    for limit in ["512", "0"] {
+        bobbin.run(&format!("CONFIG SET hash-max-listpack-entries {limit}"));
+        bobbin.run("DEL k");
+        bobbin.run("HSET k a 1 b 2");
+        bobbin.run("HPEXPIREAT k 4000000000000 FIELDS 1 a");
+        let payload = bulk(bobbin.run("DUMP k"));
+        assert_eq!(bobbin.call(&restore(&payload)), Value::Simple(b"OK".to_vec()));
+        let deadlines = Value::Array(vec![Value::Int(4_000_000_000_000), Value::Int(-1)]);
+        assert_eq!(bobbin.run("HPEXPIRETIME restored FIELDS 2 a b"), deadlines);
+        let refusal = b"ERR DUMP payload version or checksum are wrong".to_vec();
+        assert_eq!(oracle.call(&restore(&payload)), Value::Error(refusal));
+        bobbin.run("HPERSIST k FIELDS 1 a");
+        let payload = bulk(bobbin.run("DUMP k"));
+        assert_eq!(oracle.call(&restore(&payload)), Value::Simple(b"OK".to_vec()));
+        assert_eq!(oracle.run("HGET restored a"), Value::Bulk(b"1".to_vec()));
+    }
+}
+
 /// Both answer `DUMP a` with these bytes after `SET a v`.
 fn pair_with_payload(version: Version) -> (Pair, Vec<u8>) {
     let mut pair = Pair::start(&ALLOWED, version);
