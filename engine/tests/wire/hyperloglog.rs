@@ -197,6 +197,19 @@ fn the_self_test_answers_ok() {
     assert_eq!(server.connect().call_raw(&["PFSELFTEST"]), b"+OK\r\n");
 }
 
+/// A byte behind the runs that is half a run.
+#[test]
+fn what_is_left_behind_the_registers_is_corrupt() {
+    let mut script = Vec::new();
+    for command in ["PFCOUNT h", "PFCOUNT h h", "PFMERGE h", "PFMERGE k h", "PFADD h a", "PFADD h"] {
+        for tail in ["w", "@", r"\x00", r"\xff"] {
+            script.extend(["DEL h k", "PFADD h"].map(str::to_owned));
+            script.extend([format!(r#"APPEND h "{tail}""#), command.to_owned()]);
+        }
+    }
+    same_replies(&script);
+}
+
 /// What looks at a string as a HyperLogLog readies it to be modified in place, also if it is not.
 #[test]
 fn encodings_are_those_of_redis() {

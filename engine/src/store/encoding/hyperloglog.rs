@@ -391,17 +391,16 @@ impl Iterator for Runs<'_> {
     }
 }
 
-/// Visits all runs; they must cover the registers exactly.
+/// Visits all runs; they must cover the registers exactly, and nothing may be left behind them.
 fn each_run(bytes: &[u8], mut each: impl FnMut(Run)) -> Result<(), Corrupt> {
-    let mut covered = 0;
-    for run in Runs::new(bytes) {
-        covered = run.first + run.len;
-        if covered > REGISTERS {
+    let mut runs = Runs::new(bytes);
+    for run in &mut runs {
+        if run.first + run.len > REGISTERS {
             return Err(Corrupt);
         }
         each(run);
     }
-    if covered == REGISTERS { Ok(()) } else { Err(Corrupt) }
+    if runs.first == REGISTERS && runs.at == bytes.len() { Ok(()) } else { Err(Corrupt) }
 }
 
 fn push_run(bytes: &mut Vec<u8>, value: u8, len: usize) {
