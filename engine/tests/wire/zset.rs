@@ -862,3 +862,16 @@ fn expired_sorted_sets_are_gone() {
         pair.same(line);
     }
 }
+
+/// Members are stored in the order of the range: a packed set, which a score of -0 is 0 in, may become a table on the way.
+#[test]
+fn what_is_stored_of_negative_zeros_is_that_of_redis() {
+    let mut script = vec!["CONFIG SET zset-max-listpack-value 0".to_owned(), "ZADD z 0 0 -0 \"\"".to_owned()];
+    script.extend(["CONFIG SET zset-max-listpack-entries 2", "ZADD z -0 1 0 2 -0 3 0 4"].map(str::to_owned));
+    for options in ["", "REV", "BYSCORE", "BYSCORE LIMIT 1 2"] {
+        let range = if options.starts_with("BYSCORE") { "-inf inf" } else { "0 -1" };
+        script.push(format!("ZRANGESTORE d z {range} {options}"));
+        script.push("ZRANGE d 0 -1 WITHSCORES".to_owned());
+    }
+    same_replies(&script);
+}

@@ -11,6 +11,8 @@ use super::interval::Interval;
 use super::{OVERWRITE, READ, Scores, find, limits, reply_members, store};
 use crate::error::CommandError;
 use crate::store::Zset;
+use crate::store::encoding::listpack::Element;
+use crate::store::encoding::zset_table::ZsetTable;
 
 const COMPLEXITY: &str = "O(log(N)+M) with N members, M of them answered";
 
@@ -237,9 +239,17 @@ fn zrangestore(cx: &mut Cx<'_>, args: Args<'_>, reply: &mut Reply<'_>) -> Result
     let limits = limits(cx);
     let mut stored = Zset::new();
     if let Some(zset) = find(cx, args.at(2))? {
+        let ranks = request.ranks_in(zset);
+        if matches!(request.interval, Interval::Ranks(..)) && ranks.len() > limits.packed_len_max {
+            stored = Zset::from(ZsetTable::new(limits.seed));
+        }
         let mut digits = itoa::Buffer::new();
-        for (member, score) in zset.range(request.ranks_in(zset)) {
-            stored.set(member.text(&mut digits), score, &limits);
+        let mut keep =
+            |(member, score): (Element<'_>, f64)| stored.set(member.text(&mut digits), score, &limits);
+        // In Redis's order: a score of -0 is 0 in a packed set, and what it is in the table that one may become.
+        match request.direction {
+            Direction::Forward => zset.range(ranks).for_each(&mut keep),
+            Direction::Reverse => zset.range(ranks).rev().for_each(&mut keep),
         }
     }
     store(cx, args.at(1), stored, "zrangestore", reply);
