@@ -128,15 +128,13 @@ fn is_as_near(two: &mut Two, call: &Call, bobbin: &Value, oracle: &Value) -> Res
     Ok(nearest && items(bobbin).len() == items(oracle).len())
 }
 
-/// A set that is not sorted has no order, nor has one, sorted or not, whose members are equal by what ALPHA compares: all
-/// of it in any, or with LIMIT as much of it.
+/// A set that is not sorted has no order, nor have elements that are equal by the keys that ALPHA compares: all in any
+/// order are as good, or with LIMIT as many.
 fn has_no_order(two: &mut Two, call: &Call, bobbin: &Value, oracle: &Value) -> Result<bool, Broken> {
     let kind = two.ask_oracle(&[b"TYPE".to_vec(), call.0[1].clone()])?;
-    let is = |name: &str| kind == Value::Simple(name.as_bytes().to_vec());
+    let is_set = kind == Value::Simple(b"set".to_vec());
     let by = (2..call.0.len()).rfind(|&at| call.is(at, "BY")).and_then(|at| call.0.get(at + 1));
-    let is_open = by.is_some_and(|pattern| {
-        if pattern.contains(&b'*') { call.has("ALPHA") && (is("set") || is("zset")) } else { is("set") }
-    });
+    let is_open = by.is_some_and(|by| if by.contains(&b'*') { call.has("ALPHA") } else { is_set });
     let together = 1.max((2..call.0.len()).filter(|&at| call.is(at, "GET")).count());
     let (bobbin, oracle) = (unordered(bobbin, together), unordered(oracle, together));
     let lens = |items: &Option<Vec<Vec<Value>>>| items.as_ref().map(Vec::len);

@@ -81,6 +81,7 @@ const HOMES: &[(Kind, &[&[u8]])] = &[
 /// Keys that hold whatever came last.
 const SHARED: &[&[u8]] = &[b"k", b"{a}", b"{b}\x00", b"", b"nobody"];
 
+/// What SORT ALPHA compares, up to a zero byte, differs from one to the other.
 const VALUES: &[&[u8]] = &[
     b"",
     b"v",
@@ -95,7 +96,7 @@ const VALUES: &[&[u8]] = &[
     b"1.5",
     b"01",
     b" 1",
-    b"\x00\xff",
+    b"n\x00\xff",
     b"a b\r\n\"'\\",
     b"\x80\x01\xf0",
 ];
@@ -121,7 +122,7 @@ const MEMBERS: &[&[u8]] = &[
     b"007",
     b"1.5",
     b"",
-    b"\x00\xff",
+    b"n\x00\xff",
     b"a b",
 ];
 const PATTERNS: &[&[u8]] =
