@@ -18,12 +18,9 @@ const ADMIN: u32 = flag::ADMIN | OPEN;
 const USER: &str = "default";
 
 pub const ROWS: &[Command] = &[
-    command("acl", -2, 0, Group::Server, Run::Container).docs(
-        "6.0.0",
-        "See the subcommands.",
-        "Who may do what.",
-        "",
-    ),
+    command("acl", -2, 0, Group::Server, Run::Container)
+        .differs("There is one user, default, and users are neither made nor changed.")
+        .docs("6.0.0", "See the subcommands.", "Who may do what.", ""),
     command("acl|whoami", 2, OPEN, Group::Server, Run::Conn(acl_whoami)).docs(
         "6.0.0",
         "O(1)",

@@ -71,6 +71,7 @@ pub const ROWS: &[Command] = &[
     command("object|encoding", 3, flag::READONLY, Group::Generic, Run::Shard(object_encoding))
         .keys(SUBJECT)
         .tips(VARIES)
+        .differs("Redis 7.2's names: a short list is a listpack, and so is a small set.")
         .docs("2.2.3", "O(1)", "Answers how the value is represented.", "key"),
     command("object|freq", 3, flag::READONLY, Group::Generic, Run::Shard(object_freq))
         .keys(SUBJECT)

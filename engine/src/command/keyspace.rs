@@ -11,14 +11,19 @@ use crate::store::parse_canonical;
 
 const ALL_SHARDS_OK: &[&str] = &["request_policy:all_shards", "response_policy:all_succeeded"];
 
+const SYNC_IS_ASYNC: &str =
+    "SYNC and ASYNC come to the same: the keys are gone at once, their memory is freed in small steps.";
+
 pub const ROWS: &[Command] = &[
     command("dbsize", 1, flag::READONLY | flag::FAST | flag::BARRIER, Group::Server, Run::Conn(dbsize))
         .acl(acl::KEYSPACE)
         .tips(&["request_policy:all_shards", "response_policy:agg_sum"])
+        .differs("Each core is looked at in its own moment.")
         .docs("1.0.0", "O(1)", "Answers how many keys the database holds.", ""),
     command("flushdb", -1, flag::WRITE | flag::BARRIER, Group::Server, Run::Conn(flushdb))
         .acl(acl::KEYSPACE | acl::DANGEROUS)
         .tips(ALL_SHARDS_OK)
+        .differs(SYNC_IS_ASYNC)
         .docs(
             "1.0.0",
             "O(1), and O(N) afterwards in small steps, with N keys",
@@ -28,6 +33,7 @@ pub const ROWS: &[Command] = &[
     command("flushall", -1, flag::WRITE | flag::BARRIER, Group::Server, Run::Conn(flushall))
         .acl(acl::KEYSPACE | acl::DANGEROUS)
         .tips(ALL_SHARDS_OK)
+        .differs(SYNC_IS_ASYNC)
         .docs(
             "1.0.0",
             "O(1), and O(N) afterwards in small steps, with N keys",

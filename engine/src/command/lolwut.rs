@@ -9,12 +9,14 @@ use crate::limits::REDIS_VERSION;
 use crate::store::parse_canonical;
 
 pub const ROWS: &[Command] =
-    &[command("lolwut", -1, flag::READONLY | flag::FAST, Group::Server, Run::Conn(lolwut)).docs(
-        "5.0.0",
-        "O(N) with N turns of thread, 64 at most",
-        "Draws a bobbin, and tells the server's version.",
-        "[VERSION version] [turns]",
-    )];
+    &[command("lolwut", -1, flag::READONLY | flag::FAST, Group::Server, Run::Conn(lolwut))
+        .differs("Draws a bobbin.")
+        .docs(
+            "5.0.0",
+            "O(N) with N turns of thread, 64 at most",
+            "Draws a bobbin, and tells the server's version.",
+            "[VERSION version] [turns]",
+        )];
 
 const TURNS_DEFAULT: usize = 9;
 const TURNS_MAX: usize = 64;

@@ -10,6 +10,10 @@ use crate::collections::Set;
 use crate::error::CommandError;
 use crate::limits::RANDOM_MEMBERS_MAX;
 
+/// From Redis.
+pub(super) const DIFFERS: &str = "More than 4194304 draws with repetitions are refused.";
+const _: () = assert!(RANDOM_MEMBERS_MAX == 4_194_304);
+
 const OUT_OF_RANGE: CommandError = CommandError::text("ERR value is out of range");
 const COUNT_OUT_OF_RANGE: CommandError = CommandError::text(
     "ERR value is out of range, value must between -9223372036854775807 and 9223372036854775807",

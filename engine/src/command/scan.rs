@@ -27,9 +27,11 @@ pub const ROWS: &[Command] = &[
     command("keys", 2, flag::READONLY | flag::BARRIER, Group::Generic, Run::Conn(keys))
         .acl(acl::DANGEROUS)
         .tips(&["request_policy:all_shards", "nondeterministic_output_order"])
+        .differs("Each core is looked at in its own moment.")
         .docs("1.0.0", "O(N) with N keys", "Answers every key that matches a pattern.", "pattern"),
     command("scan", -2, flag::READONLY | flag::BARRIER, Group::Generic, Run::Conn(scan))
         .tips(&["nondeterministic_output", "request_policy:special"])
+        .differs("Each core is looked at in its own moment; cursors are larger numbers.")
         .docs(
             "2.8.0",
             "O(COUNT) a call, O(N) for all with N keys",
@@ -38,6 +40,7 @@ pub const ROWS: &[Command] = &[
         ),
     command("randomkey", 1, flag::READONLY | flag::BARRIER, Group::Generic, Run::Conn(randomkey))
         .tips(&["request_policy:all_shards", "nondeterministic_output"])
+        .differs("Each core is looked at in its own moment.")
         .docs("1.0.0", "O(1)", "Answers a key, each with the same chance.", ""),
 ];
 

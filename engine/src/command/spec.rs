@@ -174,6 +174,22 @@ pub enum Group {
 }
 
 impl Group {
+    pub const ALL: [Self; 13] = [
+        Self::Bitmap,
+        Self::Connection,
+        Self::Generic,
+        Self::Geo,
+        Self::Hash,
+        Self::Hyperloglog,
+        Self::List,
+        Self::Server,
+        Self::Set,
+        Self::SortedSet,
+        Self::Stream,
+        Self::String,
+        Self::Transactions,
+    ];
+
     pub const fn name(self) -> &'static str {
         match self {
             Self::Bitmap => "bitmap",
@@ -389,6 +405,8 @@ pub struct Command {
     /// The arguments in the notation of Redis's manual, without the name.
     pub syntax: &'static str,
     pub deprecated: Option<Deprecated>,
+    /// What is otherwise than in Redis, for people; empty if nothing is.
+    pub differs: &'static str,
     secrets: SecretFn,
     actual_flags: Option<KeyFlagsFn>,
     further_key: Option<FurtherKeyFn>,
@@ -426,6 +444,7 @@ pub const fn command(name: &'static str, arity: i16, flags: u32, group: Group, r
         summary: "",
         syntax: "",
         deprecated: None,
+        differs: "",
         secrets: no_secrets,
         actual_flags: None,
         further_key: None,
@@ -476,6 +495,12 @@ impl Command {
 
     pub const fn deprecated(mut self, since: &'static str, instead: &'static str) -> Self {
         self.deprecated = Some(Deprecated { since, instead });
+        self
+    }
+
+    /// What is otherwise than in Redis.
+    pub const fn differs(mut self, differs: &'static str) -> Self {
+        self.differs = differs;
         self
     }
 

@@ -110,7 +110,7 @@ pub const ROWS: &[Command] = &[
         "Names the connection.",
         "connection-name",
     ),
-    row("client|tracking", -3, OWN, tracking::tracking).docs(
+    row("client|tracking", -3, OWN, tracking::tracking).differs("ON is refused.").docs(
         "6.0.0",
         "O(1)",
         "Turns client-side caching on or off.",

@@ -26,6 +26,7 @@ pub const ROWS: &[Command] = &[command(
     Group::Server,
     Run::Conn(debug),
 )
+.differs("Subcommands that break the server on purpose, or are about files, are not there.")
 .docs(
     "1.0.0",
     "See DEBUG HELP.",

@@ -27,9 +27,12 @@ const STORES: u32 = flag::WRITE | flag::DENYOOM;
 
 const COMPLEXITY: &str = "O(N+log(M)) with N members in the cells around the area, M in the sorted set";
 
+const DIFFERS: &str = "Redis leaves members out of areas that reach over a pole, and those at the edges of its map; here none is.";
+
 pub const ROWS: &[Command] = &[
     command("geosearch", -7, flag::READONLY, Group::Geo, Run::Shard(geosearch))
         .keys(&[KeySpec::one(1, READ)])
+        .differs(DIFFERS)
         .docs(
             "6.2.0",
             COMPLEXITY,
@@ -40,6 +43,7 @@ pub const ROWS: &[Command] = &[
         ),
     command("geosearchstore", -8, STORES, Group::Geo, Run::Shard(geosearchstore))
         .keys(&[KeySpec::one(1, STORED), KeySpec::one(2, READ)])
+        .differs(DIFFERS)
         .docs(
             "6.2.0",
             COMPLEXITY,
@@ -51,6 +55,7 @@ pub const ROWS: &[Command] = &[
     command("georadius", -6, STORES | flag::MOVABLEKEYS, Group::Geo, Run::Shard(georadius))
         .keys(&[KeySpec::one(1, READ), stored_behind("STORE", 6), stored_behind("STOREDIST", 6)])
         .further_key(stored_by_radius)
+        .differs(DIFFERS)
         .docs(
             "3.2.0",
             COMPLEXITY,
@@ -61,6 +66,7 @@ pub const ROWS: &[Command] = &[
         .deprecated("6.2.0", "`GEOSEARCH` and `GEOSEARCHSTORE` with the `BYRADIUS` argument"),
     command("georadius_ro", -6, flag::READONLY, Group::Geo, Run::Shard(georadius_ro))
         .keys(&[KeySpec::one(1, READ)])
+        .differs(DIFFERS)
         .docs(
             "3.2.10",
             COMPLEXITY,
@@ -72,6 +78,7 @@ pub const ROWS: &[Command] = &[
     command("georadiusbymember", -5, STORES | flag::MOVABLEKEYS, Group::Geo, Run::Shard(georadiusbymember))
         .keys(&[KeySpec::one(1, READ), stored_behind("STORE", 5), stored_behind("STOREDIST", 5)])
         .further_key(stored_by_member)
+        .differs(DIFFERS)
         .docs(
             "3.2.0",
             COMPLEXITY,
@@ -85,6 +92,7 @@ pub const ROWS: &[Command] = &[
         ),
     command("georadiusbymember_ro", -5, flag::READONLY, Group::Geo, Run::Shard(georadiusbymember_ro))
         .keys(&[KeySpec::one(1, READ)])
+        .differs(DIFFERS)
         .docs(
             "3.2.10",
             COMPLEXITY,

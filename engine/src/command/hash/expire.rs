@@ -19,7 +19,7 @@ const PER_FIELD_ASKED: &str = "O(N) with N fields asked for";
 const VARIES: &[&str] = &["nondeterministic_output"];
 
 pub const ROWS: &[Command] = &[
-    setter("hexpire", hexpire).docs(
+    setter("hexpire", hexpire).differs("Redis 7.4 can revive a field that is over.").docs(
         "7.4.0",
         PER_FIELD,
         "Lets fields of a hash go in so many seconds.",

@@ -50,12 +50,10 @@ pub const ROWS: &[Command] =
             "Tells whether a hash has a field.",
             "key field",
         ),
-        command("hlen", 2, FAST, Group::Hash, Run::Shard(hlen)).keys(TOLD).docs(
-            "2.0.0",
-            "O(1)",
-            "Answers how many fields a hash has.",
-            "key",
-        ),
+        command("hlen", 2, FAST, Group::Hash, Run::Shard(hlen))
+            .keys(TOLD)
+            .differs("Redis 7.4 counts fields that are over until they are removed.")
+            .docs("2.0.0", "O(1)", "Answers how many fields a hash has.", "key"),
         command("hstrlen", 3, FAST, Group::Hash, Run::Shard(hstrlen)).keys(TOLD).docs(
             "3.2.0",
             "O(1)",

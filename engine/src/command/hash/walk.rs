@@ -4,7 +4,7 @@ use bobbin_proto::{Reply, Version};
 
 use super::super::element::reply_element;
 use super::super::member_scan::{ScanOptions, member_cursor};
-use super::super::random::{Draw, Picks, different_places};
+use super::super::random::{DIFFERS, Draw, Picks, different_places};
 use super::super::spec::{Command, Group, Run, command, flag};
 use super::super::{Args, Cx};
 use super::{READ, find};
@@ -25,6 +25,7 @@ pub const ROWS: &[Command] = &[
     command("hrandfield", -2, flag::READONLY, Group::Hash, Run::Shard(hrandfield))
         .keys(READ)
         .tips(VARIES)
+        .differs(DIFFERS)
         .docs(
             "6.2.0",
             "O(M) with M fields answered",

@@ -31,6 +31,7 @@ pub const ROWS: &[Command] = &[
         .docs("2.0.0", "O(1)", "Gives a field of a hash a value, unless it has one.", "key field value"),
     command("hdel", -3, flag::WRITE | flag::FAST, Group::Hash, Run::Shard(hdel))
         .keys(&[KeySpec::one(1, key_flag::RW | key_flag::DELETE)])
+        .differs("Redis 7.4 finds fields that are over until they are removed.")
         .docs("2.0.0", "O(N) with N fields given", "Removes fields of a hash.", "key field [field ...]"),
 ];
 

@@ -29,6 +29,9 @@ pub const ROWS: &[Command] = &[command(
 )
 .acl(acl::DANGEROUS)
 .tips(&["nondeterministic_output", "request_policy:all_shards", "response_policy:special"])
+.differs(
+    "Each core is looked at in its own moment; redis_version is 7.2.4, and bobbin_version is Bobbin's own.",
+)
 .docs(
     "1.0.0",
     "O(N) with N clients",

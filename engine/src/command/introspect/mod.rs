@@ -31,6 +31,8 @@ const fn sub(name: &'static str, arity: i16, run: ConnFn) -> Command {
     row(name, arity, Run::Conn(run))
 }
 
+const LAST_STORE: &str = "Of several STORE of GEORADIUS the last is told too: it is the key that is made.";
+
 pub const ROWS: &[Command] = &[
     row("command", -1, Run::ContainerOr(info::all)).tips(UNORDERED).docs(
         "2.8.13",
@@ -39,19 +41,22 @@ pub const ROWS: &[Command] = &[
         "",
     ),
     sub("command|count", 2, list::count).docs("2.8.13", "O(1)", "Counts the commands.", ""),
-    sub("command|docs", -2, docs::docs).tips(UNORDERED).docs(
-        "7.0.0",
-        "O(N) with N commands asked for",
-        "Documents commands: all, or those named.",
-        "[command-name ...]",
-    ),
-    sub("command|getkeys", -4, keys::keys).docs(
+    sub("command|docs", -2, docs::docs)
+        .tips(UNORDERED)
+        .differs("Summaries and complexities are in Bobbin's own words, and there is no history.")
+        .docs(
+            "7.0.0",
+            "O(N) with N commands asked for",
+            "Documents commands: all, or those named.",
+            "[command-name ...]",
+        ),
+    sub("command|getkeys", -4, keys::keys).differs(LAST_STORE).docs(
         "2.8.13",
         "O(N) with N arguments of the command",
         "Picks the keys out of a whole command.",
         "command [arg ...]",
     ),
-    sub("command|getkeysandflags", -4, keys::keys_and_flags).docs(
+    sub("command|getkeysandflags", -4, keys::keys_and_flags).differs(LAST_STORE).docs(
         "7.0.0",
         "O(N) with N arguments of the command",
         "Picks the keys out of a whole command, and tells what it does with each.",

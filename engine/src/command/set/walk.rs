@@ -4,7 +4,7 @@ use bobbin_proto::{Reply, Version};
 
 use super::super::element::reply_element;
 use super::super::member_scan::{ScanOptions, member_cursor};
-use super::super::random::{Draw, Picks};
+use super::super::random::{DIFFERS, Draw, Picks};
 use super::super::spec::{Command, Group, KeySpec, Run, command, flag};
 use super::super::{Args, Cx};
 use super::READ;
@@ -28,6 +28,7 @@ pub const ROWS: &[Command] = &[
     command("srandmember", -2, flag::READONLY, Group::Set, Run::Shard(srandmember))
         .keys(&[KeySpec::one(1, READ)])
         .tips(VARIES)
+        .differs(DIFFERS)
         .docs("1.0.0", "O(N) with N members answered", "Answers members at random.", "key [count]"),
 ];
 

@@ -44,11 +44,15 @@ const STORED: KeySpec = unknown(key_flag::OW | key_flag::UPDATE);
 const CATEGORIES: u32 = acl::SET | acl::SORTEDSET | acl::LIST | acl::DANGEROUS;
 const WRITES: u32 = flag::WRITE | flag::DENYOOM | flag::MOVABLEKEYS;
 
+const DIFFERS: &str =
+    "Texts are compared byte by byte, whatever the locale; a small sorted set stays packed.";
+
 pub const ROWS: &[Command] = &[
     command("sort", -2, WRITES, Group::Generic, Run::Wide(sort, over_shards::sort))
         .keys(&[SORTED, BY_PATTERN, STORED])
         .further_key(stored_key)
         .acl_apart(CATEGORIES)
+        .differs(DIFFERS)
         .docs(
             "1.0.0",
             COMPLEXITY,
@@ -65,6 +69,7 @@ pub const ROWS: &[Command] = &[
     )
     .keys(&[SORTED, BY_PATTERN])
     .acl_apart(CATEGORIES)
+    .differs(DIFFERS)
     .docs(
         "7.0.0",
         COMPLEXITY,

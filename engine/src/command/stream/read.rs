@@ -27,9 +27,12 @@ const fn keys_behind_streams(from: i8, flags: u16) -> KeySpec {
     }
 }
 
+const BLOCKS_NOT: &str = "With BLOCK it does not wait either, and answers as if the time were over.";
+
 pub const ROWS: &[Command] = &[
     command("xread", -4, flag::READONLY | READS, Family::Stream, Run::Shard(xread))
         .keys(&[keys_behind_streams(1, 0)])
+        .differs(BLOCKS_NOT)
         .docs(
             "5.0.0",
             PER_STREAM,
@@ -38,6 +41,7 @@ pub const ROWS: &[Command] = &[
         ),
     command("xreadgroup", -7, flag::WRITE | READS, Family::Stream, Run::Shard(xreadgroup))
         .keys(&[keys_behind_streams(4, key_flag::CHANGES)])
+        .differs(BLOCKS_NOT)
         .docs(
             "5.0.0",
             PER_STREAM,

@@ -4,7 +4,7 @@ use bobbin_proto::{Reply, Version};
 
 use super::super::element::reply_element;
 use super::super::member_scan::{ScanOptions, member_cursor};
-use super::super::random::{Draw, Picks, different_places};
+use super::super::random::{DIFFERS, Draw, Picks, different_places};
 use super::super::spec::{Command, Group, KeySpec, Run, command, flag};
 use super::super::{Args, Cx};
 use super::{READ, Scores, find, reply_member, reply_members, reply_members_len};
@@ -27,6 +27,7 @@ pub const ROWS: &[Command] = &[
     command("zrandmember", -2, flag::READONLY, Group::SortedSet, Run::Shard(zrandmember))
         .keys(&[KeySpec::one(1, READ)])
         .tips(VARIES)
+        .differs(DIFFERS)
         .docs(
             "6.2.0",
             "O(M*log(N)) with N members, M of them answered",

@@ -1,0 +1,5 @@
+//! Prints the page of all commands.
+
+fn main() {
+    print!("{}", bobbin_engine::command::reference());
+}
