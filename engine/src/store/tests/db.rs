@@ -353,12 +353,15 @@ fn fields_go_at_their_deadlines_and_the_last_takes_the_key() {
     let mut keyspace = Keyspace::new(1, 3);
     let db = keyspace.db_mut(0);
     for key in 0..5000u32 {
-        // Among strings, so that segments split with them in.
-        db.set_string(&[&b"string"[..], &key.to_be_bytes()].concat(), b"value", Expiry::None);
         let (fields, expiring) = if key % 2 == 0 { (3, 3) } else { (20, 5) };
         let hash = Object::Hash(hash_of(fields, expiring, 1000));
         db.insert(Entry::with_object(&key.to_be_bytes(), hash, (key % 10 == 0).then_some(500)));
     }
+    // Segments split with the hashes in, and merge again.
+    let string = |key: u32| [&b"string"[..], &key.to_be_bytes()].concat();
+    (0..20_000).for_each(|key| _ = db.set_string(&string(key), b"value", Expiry::None));
+    db.assert_invariants();
+    (5000..20_000).for_each(|key| drop(db.remove(&string(key))));
     db.assert_invariants();
     assert_eq!(db.with_volatile_fields(), 5000);
     assert_eq!(expire_all(db, 1000, 1_000_000), (500, 0, 0), "in its own millisecond a field is there");
