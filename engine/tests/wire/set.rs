@@ -3,7 +3,7 @@
 //! redis-server 7.0 has no packed sets and answers members in the order of its own hash: where the order is not that
 //! of integers, replies are compared as sets.
 
-use std::collections::{BTreeSet, HashMap};
+use std::collections::BTreeSet;
 
 use bobbin_proto::{Value, Version, decode};
 
@@ -580,62 +580,6 @@ fn popped_members_are_those_that_go() {
         let one_by_one: BTreeSet<_> = (0..100).map(|_| bulk(client.run("SPOP s"))).collect();
         assert_eq!(one_by_one.len(), 100);
         assert_eq!(client.run("EXISTS s"), Value::Int(0));
-    }
-}
-
-/// Whether counts are spread as chance spreads them: within five deviations of chi-squared's mean.
-#[track_caller]
-fn assert_uniform(counts: &HashMap<Vec<u8>, usize>, members: usize, what: &str) {
-    let expected = counts.values().sum::<usize>() as f64 / members as f64;
-    let missing = (members - counts.len()) as f64 * expected;
-    let met = counts.values().map(|&count| (count as f64 - expected).powi(2) / expected);
-    let chi_squared = met.sum::<f64>() + missing;
-    let freedom = (members - 1) as f64;
-    assert!(
-        (chi_squared - freedom).abs() < 5.0 * (2.0 * freedom).sqrt(),
-        "{what}: {chi_squared} for {freedom}"
-    );
-}
-
-/// A draw of some of all has less spread than as many single draws: by the part that is not drawn.
-#[test]
-fn every_member_has_the_same_chance() {
-    for (directives, prefix) in [(SMALL, ""), (SMALL, "m"), (ALWAYS_TABLE, "m")] {
-        let server = bobbin_with(directives);
-        let mut client = server.connect();
-        fill(&mut client, "s", prefix, 0..60);
-        let commands = [
-            ("SRANDMEMBER s -6000", 1),
-            ("SRANDMEMBER s", 6000),
-            ("SRANDMEMBER s 1", 6000),
-            ("SPOP t", 6000),
-            ("SPOP t 1", 6000),
-        ];
-        for (command, draws) in commands {
-            let mut counts = HashMap::new();
-            for _ in 0..draws {
-                if command.starts_with("SPOP") {
-                    client.run("COPY s t REPLACE");
-                }
-                let found = match client.run(command) {
-                    Value::Bulk(member) => vec![member],
-                    several => members(several),
-                };
-                found.into_iter().for_each(|member| *counts.entry(member).or_default() += 1);
-            }
-            assert_uniform(&counts, 60, &format!("{command} of {prefix}"));
-        }
-        // Who stays, or is left out, is a single draw as well.
-        for command in ["SRANDMEMBER s 59", "SPOP t 59"] {
-            let mut counts = HashMap::new();
-            let all: BTreeSet<_> = (0..60).map(|n| format!("{prefix}{n}").into_bytes()).collect();
-            for _ in 0..3000 {
-                client.run("COPY s t REPLACE");
-                let found: BTreeSet<_> = members(client.run(command)).into_iter().collect();
-                all.difference(&found).for_each(|member| *counts.entry(member.clone()).or_default() += 1);
-            }
-            assert_uniform(&counts, 60, &format!("{command} of {prefix}"));
-        }
     }
 }
 

@@ -17,6 +17,8 @@ pub mod add;
 pub mod combine;
 pub mod read;
 pub mod remove;
+#[cfg(test)]
+mod tests;
 pub mod walk;
 
 use bobbin_proto::Reply;

@@ -55,8 +55,7 @@ fn spop(cx: &mut Cx<'_>, args: Args<'_>, reply: &mut Reply<'_>) -> Result<(), Co
 fn pop_one(cx: &mut Cx<'_>, key: &[u8], reply: &mut Reply<'_>) -> Result<(), CommandError> {
     let mut rng = cx.rest.rng.fork();
     let emptied = cx.change(key, |set: &mut Set| {
-        let place = rng.usize(0..set.len());
-        set.take_nth(place, |member| reply_element(member, reply));
+        take_one(set, &mut rng, reply);
         set.is_empty()
     })?;
     match emptied {
@@ -66,9 +65,16 @@ fn pop_one(cx: &mut Cx<'_>, key: &[u8], reply: &mut Reply<'_>) -> Result<(), Com
     Ok(())
 }
 
+/// Takes a member at random, each with the same chance, and answers it.
+#[inline]
+pub(super) fn take_one(set: &mut Set, rng: &mut fastrand::Rng, reply: &mut Reply<'_>) {
+    let place = rng.usize(0..set.len());
+    set.take_nth(place, |member| reply_element(member, reply));
+}
+
 /// What popping members leaves behind.
 #[derive(Debug)]
-enum Left {
+pub(super) enum Left {
     /// The set as it was, to be freed with its key.
     Nothing,
     Members,
@@ -78,7 +84,7 @@ enum Left {
 
 fn pop_many(cx: &mut Cx<'_>, key: &[u8], count: usize, reply: &mut Reply<'_>) -> Result<(), CommandError> {
     let (limits, mut rng) = (limits(cx), cx.rest.rng.fork());
-    let left = cx.change(key, |set: &mut Set| pop_from(set, count, &limits, &mut rng, reply))?;
+    let left = cx.change(key, |set: &mut Set| take_some(set, count, &limits, &mut rng, reply))?;
     match left {
         None => reply.set(0),
         Some(_) if count == 0 => {}
@@ -93,7 +99,7 @@ fn pop_many(cx: &mut Cx<'_>, key: &[u8], count: usize, reply: &mut Reply<'_>) ->
 }
 
 /// Takes members at random, every choice with the same chance, and answers them.
-fn pop_from(
+pub(super) fn take_some(
     set: &mut Set,
     count: usize,
     limits: &SetLimits,

@@ -80,15 +80,17 @@ fn reply_random(cx: &mut Cx<'_>, key: &[u8], draw: Draw, reply: &mut Reply<'_>) 
             reply.array(set.len());
             set.iter().for_each(|member| reply_element(member, reply));
         }
-        Picks::Different(count) => {
-            reply.array(count);
-            set.visit_places(&places(set, count, &mut rng), |member| reply_element(member, reply));
-        }
+        Picks::Different(count) => reply_different(set, count, &mut rng, reply),
     }
     Ok(())
 }
 
-fn reply_repeating(set: &Set, count: usize, rng: &mut fastrand::Rng, reply: &mut Reply<'_>) {
+pub(super) fn reply_different(set: &Set, count: usize, rng: &mut fastrand::Rng, reply: &mut Reply<'_>) {
+    reply.array(count);
+    set.visit_places(&places(set, count, rng), |member| reply_element(member, reply));
+}
+
+pub(super) fn reply_repeating(set: &Set, count: usize, rng: &mut fastrand::Rng, reply: &mut Reply<'_>) {
     // The way to a member of a listpack is long: where there are many to go, all are put side by side first.
     let side_by_side = matches!(set, Set::Packed(_)) && count > 1;
     let members: Vec<Element<'_>> = if side_by_side { set.iter().collect() } else { Vec::new() };
