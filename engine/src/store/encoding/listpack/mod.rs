@@ -202,15 +202,18 @@ impl Listpack {
     /// The first element with this text at or behind `from`, looking at one and passing over `skip` in turn.
     pub fn find(&self, from: Pos, text: &[u8], skip: usize) -> Option<Pos> {
         let wanted = Wanted::new(text);
-        let mut pos = from;
-        loop {
-            if wanted.is(self.get(pos)) {
-                return Some(pos);
+        let (mut at, mut left_to_skip) = (from.at(), 0);
+        while let Some((element, len)) = decode(&self.bytes[at..]) {
+            if left_to_skip > 0 {
+                left_to_skip -= 1;
+            } else if wanted.is(element) {
+                return Some(Pos(at as u32));
+            } else {
+                left_to_skip = skip;
             }
-            for _ in 0..=skip {
-                pos = self.next(pos)?;
-            }
+            at += len + backlen_len(len);
         }
+        None
     }
 
     /// Whether every `step`-th element, from the first on, is there once only among these.
