@@ -1,6 +1,8 @@
 //! Generic keys: removing, renaming, copying, moving, OBJECT.
 
-use crate::support::same_replies;
+use bobbin_proto::Value;
+
+use crate::support::{Client, bobbin_with, same_replies, words};
 
 #[test]
 fn removing_and_counting() {
@@ -197,4 +199,73 @@ fn a_change_of_policy_changes_what_object_tells() {
         script.extend(keys.map(|key| format!("OBJECT {tells} {key}")));
     }
     same_replies(&script);
+}
+
+/// Commands that make a key of every type and encoding; what is long is made so by `%`.
+const OF_EVERY_KIND: &[&[&str]] = &[
+    &["SET k 12345"],
+    &["SET k short"],
+    &["SET k a", "APPEND k b"],
+    &["SET k %"],
+    &["SET k x", "SETRANGE k 5000 y"],
+    &["PFADD k a b c"],
+    &["RPUSH k a b 3"],
+    &["RPUSH k a %", "RPUSH k % % % % % % % %"],
+    &["SADD k 1 2 3"],
+    &["SADD k a b 3"],
+    &["SADD k a %"],
+    &["HSET k f v g 5"],
+    &["HSET k f %"],
+    &["HSET k f v g w h x", "HPEXPIREAT k 9999999999999 FIELDS 1 g"],
+    &["HSET k f % g w", "HPEXPIREAT k 9999999999999 FIELDS 1 g"],
+    &["ZADD k 1 a 2.5 b"],
+    &["ZADD k 1 a 2.5 %"],
+    &["GEOADD k 1 2 a 3 4 b"],
+    &["XADD k 1-1 f v", "XGROUP CREATE k g 0", "XREADGROUP GROUP g c STREAMS k >", "XDEL k 1-1"],
+];
+
+/// What there is to know of a key, but its name.
+fn facts(client: &mut Client, key: &str) -> Vec<Vec<u8>> {
+    let questions = ["TYPE", "OBJECT ENCODING", "DEBUG DIGEST-VALUE", "PEXPIRETIME", "DUMP"];
+    questions.map(|question| client.call_raw(&words(&format!("{question} {key}")))).into()
+}
+
+/// Whatever a key holds and wherever it goes, between shards and databases, it stays what it was.
+#[test]
+fn a_key_of_any_kind_goes_anywhere_as_it_is() {
+    let server = bobbin_with(&["--enable-debug-command", "yes"]);
+    let mut client = server.connect();
+    let long = "long".repeat(3000);
+    for commands in OF_EVERY_KIND {
+        for expires in [false, true] {
+            client.run("FLUSHALL");
+            commands.iter().for_each(|command| {
+                let reply = client.run(&command.replace('%', &long));
+                assert!(!matches!(reply, Value::Error(_)), "{command}: {reply:?}");
+            });
+            if expires {
+                client.run("PEXPIREAT k 9999999999999");
+            }
+            let before = facts(&mut client, "k");
+            let mut at = String::from("k");
+            for number in 0..8 {
+                let (renamed, copied) = (format!("r{number}"), format!("c{number}"));
+                assert_eq!(client.run(&format!("COPY {at} {copied}")), Value::Int(1));
+                assert_eq!(facts(&mut client, &copied), before, "COPY of {commands:?}");
+                assert_eq!(client.run(&format!("COPY {copied} {renamed} DB 1 REPLACE")), Value::Int(1));
+                assert_eq!(client.run(&format!("RENAME {at} {renamed}")), Value::Simple(b"OK".to_vec()));
+                assert_eq!(facts(&mut client, &renamed), before, "RENAME of {commands:?}");
+                assert_eq!(client.run(&format!("MOVE {renamed} 1")), Value::Int(0));
+                assert_eq!(client.run(&format!("MOVE {renamed} 2")), Value::Int(1));
+                for database in [1, 2] {
+                    client.run(&format!("SELECT {database}"));
+                    assert_eq!(facts(&mut client, &renamed), before, "database {database} has {commands:?}");
+                }
+                assert_eq!(client.run(&format!("MOVE {renamed} 0")), Value::Int(1));
+                client.run("SELECT 0");
+                at = renamed;
+            }
+            assert_eq!(client.run("DBSIZE"), Value::Int(9));
+        }
+    }
 }
