@@ -2,6 +2,7 @@
 //!
 //! Left out:
 //! - lifetimes that end while a case runs, other than those that end at once and are waited for;
+//! - waiting for longer than a few milliseconds, or for ever;
 //! - random members by the thousands, which neither server refuses;
 //! - what a newer Redis than the oracle added to commands that both have: ZRANK's WITHSCORE; what it newly refuses: XSETID
 //!   to an id below the last deleted;
@@ -22,11 +23,13 @@
 //! - members at the same distance in any order;
 //! - times to live with a tolerance; idle times and reference counts not at all, as the oracle shares objects;
 //! - errors that Redis 7.2 words otherwise than 7.0;
-//! - encodings of small lists and of sets, which Redis 7.2 names and chooses otherwise; payloads of DUMP by what RESTORE makes of them.
+//! - encodings of small lists and of sets, which Redis 7.2 names and chooses otherwise;
+//! - payloads of DUMP, by what RESTORE makes of them.
 
 use bobbin_proto::Value;
 
 use super::call::Call;
+use super::vocabulary::{BLOCKS, TIMEOUTS};
 
 /// Milliseconds by which the servers' clocks and a busy machine may put the same moment apart.
 const TOLERANCE_MS: i64 = 5000;
@@ -58,8 +61,20 @@ pub fn is_comparable(call: &Call) -> bool {
             let is_about_keys = call.is(1, "GETKEYS") || call.is(1, "GETKEYSANDFLAGS");
             is_about_keys && has_comparable_keys(&Call(call.0[2..].to_vec()))
         }
+        "BLPOP" | "BRPOP" | "BRPOPLPUSH" | "BLMOVE" | "BZPOPMIN" | "BZPOPMAX" => {
+            is_wait(call, call.0.len() - 1, TIMEOUTS)
+        }
+        "BLMPOP" | "BZMPOP" => is_wait(call, 1, TIMEOUTS),
+        "XREAD" | "XREADGROUP" => {
+            (1..call.0.len()).filter(|&at| call.is(at, "BLOCK")).all(|at| is_wait(call, at + 1, BLOCKS))
+        }
         _ => !lifetimes_ms(call).iter().any(is_lifetime),
     }
+}
+
+/// Whether the time to wait, if there is one, is among those.
+fn is_wait(call: &Call, at: usize, times: &[&str]) -> bool {
+    call.0.get(at).is_none_or(|arg| times.iter().any(|time| time.as_bytes() == arg))
 }
 
 /// Whether a search may reach far: its units are in any place.
@@ -176,7 +191,6 @@ pub fn is_interactive(call: &Call) -> bool {
                 | "HRANDFIELD"
                 | "ZRANDMEMBER"
                 | "RANDOMKEY"
-                | "XSETID"
                 | "SCAN"
                 | "SSCAN"
                 | "HSCAN"
@@ -203,7 +217,7 @@ pub fn is_same(call: &Call, bobbin: &Value, oracle: &Value) -> bool {
             matches!((bobbin, oracle), (Value::Int(0..), Value::Int(0..)))
         }
         "DUMP" => matches!((bobbin, oracle), (Value::Bulk(_), Value::Bulk(_))),
-        "XINFO" | "XPENDING" | "XREADGROUP" => is_same_but_for_times(bobbin, oracle),
+        "XINFO" | "XPENDING" => is_same_but_for_times(bobbin, oracle),
         _ => false,
     }
 }
@@ -256,8 +270,8 @@ fn is_near(bobbin: &Value, oracle: &Value, tolerance: i64) -> bool {
 /// by how many members SADD has, of which 7.0 counts the different ones only.
 fn is_same_encoding(bobbin: &Value, oracle: &Value) -> bool {
     let (Value::Bulk(bobbin), Value::Bulk(oracle)) = (bobbin, oracle) else { return false };
-    let renamed = bobbin == b"listpack" && (oracle == b"quicklist" || oracle == b"hashtable");
-    renamed || oracle == b"intset" && bobbin != oracle
+    let is_renamed = bobbin == b"listpack" && (oracle == b"quicklist" || oracle == b"hashtable");
+    is_renamed || oracle == b"intset"
 }
 
 /// Replies about streams: equal, but for times, and for what only one server's inside explains.
@@ -266,7 +280,10 @@ fn is_same_but_for_times(bobbin: &Value, oracle: &Value) -> bool {
         (Value::Array(bobbin), Value::Array(oracle)) => {
             let (bobbin, oracle) = (without_inside(bobbin), without_inside(oracle));
             bobbin.len() == oracle.len()
-                && bobbin.iter().zip(&oracle).all(|(bobbin, oracle)| is_same_but_for_times(bobbin, oracle))
+                && (0..oracle.len()).all(|at| {
+                    is_same_but_for_times(&bobbin[at], &oracle[at])
+                        || is_time(&oracle, at) && is_near(&bobbin[at], &oracle[at], TOLERANCE_MS)
+                })
         }
         (Value::Map(bobbin), Value::Map(oracle)) => {
             let flat = |pairs: &[(Value, Value)]| {
@@ -274,13 +291,19 @@ fn is_same_but_for_times(bobbin: &Value, oracle: &Value) -> bool {
             };
             is_same_but_for_times(&flat(bobbin), &flat(oracle))
         }
-        _ => bobbin == oracle || is_near(bobbin, oracle, TOLERANCE_MS) && is_time(bobbin),
+        _ => bobbin == oracle,
     }
 }
 
-/// An id's time is small here, a count smaller.
-fn is_time(value: &Value) -> bool {
-    matches!(value, Value::Int(0..=TOLERANCE_MS | 1_000_000_000_000..))
+/// Whether a time stands there: behind its name, or in an entry that is pending, between its id (and consumer) and the
+/// number of its deliveries.
+fn is_time(fields: &[Value], at: usize) -> bool {
+    const NAMES: [&[u8]; 2] = [b"idle", b"seen-time"];
+    match fields {
+        [Value::Bulk(_), Value::Int(_), Value::Int(_)] => at == 1,
+        [Value::Bulk(_), Value::Bulk(_), Value::Int(_), Value::Int(_)] => at == 2,
+        _ => at > 0 && matches!(&fields[at - 1], Value::Bulk(name) if NAMES.contains(&&name[..])),
+    }
 }
 
 /// Fields that tell of a radix tree, and those that are newer than the oracle.

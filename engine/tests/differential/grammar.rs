@@ -101,6 +101,10 @@ const LISTS: Family = &[
     (1, "RPOPLPUSH <list> <list>"),
     (2, "LMOVE <list> <list> (LEFT|RIGHT) (LEFT|RIGHT)"),
     (2, "LMPOP #{<list>} (LEFT|RIGHT) [COUNT <count>]"),
+    (1, "(BLPOP|BRPOP) {<list>} <timeout>"),
+    (1, "BRPOPLPUSH <list> <list> <timeout>"),
+    (1, "BLMOVE <list> <list> (LEFT|RIGHT) (LEFT|RIGHT) <timeout>"),
+    (1, "BLMPOP <timeout> #{<list>} (LEFT|RIGHT) [COUNT <count>]"),
 ];
 
 const SETS: Family = &[
@@ -169,6 +173,8 @@ const SORTED_SETS: Family = &[
     (1, "ZREMRANGEBYLEX <zset> <lex-bound> <lex-bound>"),
     (1, "(ZPOPMIN|ZPOPMAX) <zset> [<count>]"),
     (1, "ZMPOP #{<zset>} (MIN|MAX) [COUNT <count>]"),
+    (1, "(BZPOPMIN|BZPOPMAX) {<zset>} <timeout>"),
+    (1, "BZMPOP <timeout> #{<zset>} (MIN|MAX) [COUNT <count>]"),
     (2, "(ZUNION|ZINTER) #{(<zset>|<set>)} [WEIGHTS ={<score>}] [AGGREGATE (SUM|MIN|MAX)] [WITHSCORES]"),
     (2, "(ZUNIONSTORE|ZINTERSTORE) <zset> #{(<zset>|<set>)} [WEIGHTS ={<score>}] [AGGREGATE (SUM|MIN|MAX)]"),
     (1, "ZDIFF #{<zset>} [WITHSCORES]"),
@@ -187,13 +193,16 @@ const STREAMS: Family = &[
     (2, "XDEL <stream> {<id>}"),
     (1, "XTRIM <stream> (MAXLEN|MINID) [=|~] <small> [LIMIT <count>]"),
     (1, "XSETID <stream> <id> [ENTRIESADDED <count>] [MAXDELETEDID <id>]"),
-    (2, "XREAD [COUNT <count>] STREAMS <stream> <id>"),
+    (2, "XREAD [COUNT <count>] [BLOCK <block>] STREAMS <stream> <id>"),
     (1, "XREAD [COUNT <count>] STREAMS <stream> <stream> <id> (<id>|$)"),
     (2, "XGROUP CREATE <stream> <group> (<id>|$) [MKSTREAM] [ENTRIESREAD <count>]"),
     (1, "XGROUP SETID <stream> <group> (<id>|$) [ENTRIESREAD <count>]"),
     (1, "XGROUP DESTROY <stream> <group>"),
     (1, "XGROUP (CREATECONSUMER|DELCONSUMER) <stream> <group> <consumer>"),
-    (3, "XREADGROUP GROUP <group> <consumer> [COUNT <count>] [NOACK] STREAMS <stream> (>|>|<id>)"),
+    (
+        3,
+        "XREADGROUP GROUP <group> <consumer> [COUNT <count>] [BLOCK <block>] [NOACK] STREAMS <stream> (>|>|<id>)",
+    ),
     (1, "XREADGROUP GROUP <group> <consumer> [COUNT <count>] [NOACK] STREAMS <stream> <stream> > (>|<id>)"),
     (2, "XACK <stream> <group> {<id>}"),
     (2, "XPENDING <stream> <group> [[IDLE <count>] <id-bound> <id-bound> <count> [<consumer>]]"),

@@ -61,6 +61,8 @@ kinds! {
     Radius "radius",
     Unit "unit",
     SortBy "sort-by",
+    Timeout "timeout",
+    Block "block",
     Payload "payload",
     Wild "wild",
 }
@@ -127,6 +129,9 @@ const MEMBERS: &[&[u8]] = &[
 ];
 const PATTERNS: &[&[u8]] =
     &[b"*", b"a*", b"?", b"[a-c]*", b"{a}*", b"*\x00*", b"[^a]", b"\\a", b"", b"[", b"*1*", b"nothing"];
+/// Seconds to wait, and milliseconds: no more than a case can wait, and what is refused.
+pub const TIMEOUTS: &[&str] = &["0.001", "0.004", "-1", "-0.5", "1e400", "nan", "x", ""];
+pub const BLOCKS: &[&str] = &["1", "4", "-1", "0.5", "9223372036854775808", "x", ""];
 /// Integers at which something begins or ends.
 const EDGES: &[&[u8]] = &[
     b"0",
@@ -319,6 +324,8 @@ pub fn value(kind: Kind, rng: &mut Rng) -> Vec<u8> {
         Kind::Latitude => coordinate(rng, 85.05),
         Kind::Radius => word(rng, &["0", "1", "100", "700.5", "2500", "200000", "1e6", "-1", "nan", "x"]),
         Kind::Unit => word(rng, &["m", "km", "ft", "mi", "KM", "parsec"]),
+        Kind::Timeout => word(rng, TIMEOUTS),
+        Kind::Block => word(rng, BLOCKS),
         Kind::SortBy => word(rng, &["nosort", "*", "{a}*", "s*", "{b}h*->a", "h->*", "*->", "nosort*"]),
         _ => integer(kind, rng),
     }
