@@ -161,7 +161,7 @@ impl Errand for SwapDb {
     }
 
     fn visit(&self, core: &mut Core) {
-        core.shard.swapdb(self.first, self.second);
+        core.shard.swapdb(self.first, self.second, core.env.now.unix_ms());
     }
 
     fn finish(&self, _: Vec<()>, _: &mut Core, reply: &mut Reply<'_>) -> Result<(), CommandError> {

@@ -244,11 +244,15 @@ impl Shard {
 
     /// Watches a key for an EXEC. One whose time is over is removed first: it is missing to whoever watches it.
     pub fn watch(&mut self, id: WatchId, db: u16, key: &[u8], now_ms: u64) {
-        if let Lookup::Expired = self.keyspace.db(db.into()).find_live(key, now_ms) {
-            self.rest.expire(&mut self.keyspace, db.into(), key);
-        }
+        self.expire_if_due(db.into(), key, now_ms);
         self.rest.watches.watch(id, db, key);
         self.rest.is_attentive = true;
+    }
+
+    fn expire_if_due(&mut self, db: usize, key: &[u8], now_ms: u64) {
+        if let Lookup::Expired = self.keyspace.db(db).find_live(key, now_ms) {
+            self.rest.expire(&mut self.keyspace, db, key);
+        }
     }
 
     /// Whether a watched key has changed, or its time is over.
@@ -261,13 +265,22 @@ impl Shard {
     }
 
     /// Lets two databases change places. Whoever watches a key of one that changes places with itself sees no change.
-    pub fn swapdb(&mut self, first: usize, second: usize) {
-        let (keyspace, pair) = (&self.keyspace, [first, second]);
-        let holds = |key: &[u8]| pair.iter().any(|&db| keyspace.db(db).find(key).is_some());
-        let moves = |db: u16| first != second && pair.contains(&db.into());
-        self.rest.watches.touch_where(|db, key| moves(db) && holds(key));
+    pub fn swapdb(&mut self, first: usize, second: usize, now_ms: u64) {
+        if first != second {
+            self.touch_swapped([first, second], now_ms);
+        }
         self.keyspace.swapdb(first, second);
         self.rest.stats.changes += 1;
+    }
+
+    /// Touches the watched keys of two databases that either holds. What is missing by time is missing.
+    fn touch_swapped(&mut self, pair: [usize; 2], now_ms: u64) {
+        for (_, key) in self.rest.watches.keys_where(|db, _| pair.contains(&db.into())) {
+            pair.iter().for_each(|&db| self.expire_if_due(db, &key, now_ms));
+        }
+        let keyspace = &self.keyspace;
+        let holds = |key: &[u8]| pair.iter().any(|&db| keyspace.db(db).find(key).is_some());
+        self.rest.watches.touch_where(|db, key| pair.contains(&db.into()) && holds(key));
     }
 
     /// Empties one database, or all; what they held is freed in slices.

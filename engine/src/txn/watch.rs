@@ -59,14 +59,14 @@ impl Watches {
 
     /// Touches the watched keys of which this holds.
     pub fn touch_where(&mut self, has_changed: impl Fn(u16, &[u8]) -> bool) {
-        let changed: Vec<_> = self
-            .keys
-            .iter()
-            .flat_map(|(key, watchers)| watchers.iter().map(move |(db, _)| (*db, key)))
-            .filter(|(db, key)| has_changed(*db, key))
-            .map(|(db, key)| (db, key.clone()))
-            .collect();
-        changed.iter().for_each(|(db, key)| self.touch(*db, key));
+        self.keys_where(has_changed).iter().for_each(|(db, key)| self.touch(*db, key));
+    }
+
+    /// The watched keys of which this holds; one that several watch more than once.
+    pub fn keys_where(&self, is_wanted: impl Fn(u16, &[u8]) -> bool) -> Vec<(u16, Box<[u8]>)> {
+        let keys = self.keys.iter();
+        let watched = keys.flat_map(|(key, watchers)| watchers.iter().map(move |(db, _)| (*db, key)));
+        watched.filter(|(db, key)| is_wanted(*db, key)).map(|(db, key)| (db, key.clone())).collect()
     }
 
     /// Whether a key of a watch has changed since.

@@ -241,6 +241,27 @@ fn watched_keys_of_swapped_databases_have_changed() {
     }
 }
 
+/// A key whose time is over is missing, in the database that is watched and in the one that takes its place.
+#[test]
+fn what_is_missing_by_time_does_not_change_by_swapping_databases() {
+    let mut pair = Pair::start(&["--enable-debug-command", "yes"], Version::Resp2);
+    pair.same("DEBUG SET-ACTIVE-EXPIRE 0");
+    for key in ["a", "b"] {
+        for held in ["PING", "SET {key} 1", "SET {key} 1 PX 30"] {
+            pair.same("FLUSHALL");
+            pair.same(&held.replace("{key}", key));
+            pair.same(&format!("WATCH {key}"));
+            pair.same("SELECT 1");
+            pair.same(&format!("SET {key} 1 PX 30"));
+            std::thread::sleep(std::time::Duration::from_millis(60));
+            pair.same("SWAPDB 0 1");
+            pair.same("MULTI");
+            pair.same("EXEC");
+            pair.same("SELECT 0");
+        }
+    }
+}
+
 /// Of a stream, WATCH sees the entries: not its groups, nor its last id.
 #[test]
 fn what_changes_beside_a_streams_entries_is_not_seen_by_watch() {
