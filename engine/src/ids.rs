@@ -37,7 +37,7 @@ impl ConnId {
 }
 
 /// Where a reply goes: the place in a connection's reply order that waits for it.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct ReplyTo {
     pub reactor: ReactorId,
     pub conn: ConnId,

@@ -284,6 +284,11 @@ impl Cx<'_> {
         self.rest.changed_unwatched(self.db, key, event);
     }
 
+    /// Has those who wait for a key look at it again: what they wait for may never come.
+    pub fn wake(&mut self, key: &[u8]) {
+        self.rest.wake(self.db, key);
+    }
+
     /// Notes that a key's bytes have changed in a way that notifications do not tell: PFCOUNT keeping its answer.
     pub fn changed_unannounced(&mut self, key: &[u8]) {
         self.rest.changed_unannounced(self.db, key);

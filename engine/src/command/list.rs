@@ -193,7 +193,12 @@ fn rpop(cx: &mut Cx<'_>, args: Args<'_>, reply: &mut Reply<'_>) -> Result<(), Co
 #[inline]
 fn pop(cx: &mut Cx<'_>, args: Args<'_>, end: End, reply: &mut Reply<'_>) -> Result<(), CommandError> {
     match args.len() {
-        2 => pop_one(cx, args.at(1), end, reply),
+        2 => {
+            if !pop_one(cx, args.at(1), end, |_| (), reply)? {
+                reply.null();
+            }
+            Ok(())
+        }
         3 => {
             let count = integer_within(args.at(2), 0, &NOT_POSITIVE)?;
             if pop_many(cx, args.at(1), count, end, reply)?.is_none() {
@@ -205,19 +210,26 @@ fn pop(cx: &mut Cx<'_>, args: Args<'_>, end: End, reply: &mut Reply<'_>) -> Resu
     }
 }
 
+/// Takes and answers one element, behind what `head` writes. False if there is no list.
 #[inline]
-fn pop_one(cx: &mut Cx<'_>, key: &[u8], end: End, reply: &mut Reply<'_>) -> Result<(), CommandError> {
+pub(super) fn pop_one(
+    cx: &mut Cx<'_>,
+    key: &[u8],
+    end: End,
+    head: impl FnOnce(&mut Reply<'_>),
+    reply: &mut Reply<'_>,
+) -> Result<bool, CommandError> {
     let limit = chunk_limit(cx);
     let emptied = cx.change(key, |list: &mut List| {
+        head(reply);
         list.end(end).into_iter().for_each(|element| reply_element(element, reply));
         list.remove_end(end, limit);
         list.is_empty()
     })?;
-    match emptied {
-        Some(emptied) => popped(cx, key, end, emptied),
-        None => reply.null(),
+    if let Some(emptied) = emptied {
+        popped(cx, key, end, emptied);
     }
-    Ok(())
+    Ok(emptied.is_some())
 }
 
 /// Takes up to `count` elements from an end and answers them as an array. `None`, and no answer, if there is no list.

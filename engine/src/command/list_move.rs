@@ -11,8 +11,8 @@ use crate::store::encoding::listpack::Element;
 use crate::store::encoding::quicklist::End;
 use crate::store::{List, Type};
 
-const TAKEN: u16 = key_flag::RW | key_flag::ACCESS | key_flag::DELETE;
-const SOURCE_AND_DESTINATION: &[KeySpec] =
+pub(super) const TAKEN: u16 = key_flag::RW | key_flag::ACCESS | key_flag::DELETE;
+pub(super) const SOURCE_AND_DESTINATION: &[KeySpec] =
     &[KeySpec::one(1, TAKEN), KeySpec::one(2, key_flag::RW | key_flag::INSERT)];
 
 pub const ROWS: &[Command] = &[
@@ -45,14 +45,20 @@ pub const ROWS: &[Command] = &[
 
 fn lmove(cx: &mut Cx<'_>, args: Args<'_>, reply: &mut Reply<'_>) -> Result<(), CommandError> {
     let (from, to) = (end_at(args, 3)?, end_at(args, 4)?);
-    move_element(cx, (args.at(1), from), (args.at(2), to), reply)
+    if !move_element(cx, (args.at(1), from), (args.at(2), to), reply)? {
+        reply.null();
+    }
+    Ok(())
 }
 
 fn rpoplpush(cx: &mut Cx<'_>, args: Args<'_>, reply: &mut Reply<'_>) -> Result<(), CommandError> {
-    move_element(cx, (args.at(1), End::Back), (args.at(2), End::Front), reply)
+    if !move_element(cx, (args.at(1), End::Back), (args.at(2), End::Front), reply)? {
+        reply.null();
+    }
+    Ok(())
 }
 
-fn end_at(args: Args<'_>, index: usize) -> Result<End, CommandError> {
+pub(super) fn end_at(args: Args<'_>, index: usize) -> Result<End, CommandError> {
     match () {
         () if args.is(index, "left") => Ok(End::Front),
         () if args.is(index, "right") => Ok(End::Back),
@@ -60,13 +66,13 @@ fn end_at(args: Args<'_>, index: usize) -> Result<End, CommandError> {
     }
 }
 
-/// The push is told before the pop, as Redis does.
-fn move_element(
+/// Moves and answers an element; false if there is none. The push is told before the pop, as Redis does.
+pub(super) fn move_element(
     cx: &mut Cx<'_>,
     (source, from): (&[u8], End),
     (destination, to): (&[u8], End),
     reply: &mut Reply<'_>,
-) -> Result<(), CommandError> {
+) -> Result<bool, CommandError> {
     let limit = chunk_limit(cx);
     cx.expire_if_due(destination);
     let takes_elements = cx.db().find(destination).is_none_or(|entry| entry.type_of() == Type::List);
@@ -78,34 +84,21 @@ fn move_element(
         list.remove_end(from, limit);
         Ok((element, list.is_empty()))
     })?;
-    let Some(taken) = taken else {
-        reply.null();
-        return Ok(());
-    };
+    let Some(taken) = taken else { return Ok(false) };
     let (element, emptied) = taken?;
     push(cx, destination, std::iter::once(&element[..]), to)?;
     popped(cx, source, from, emptied && source != destination);
     reply.bulk(&element);
-    Ok(())
+    Ok(true)
 }
 
 const NO_KEYS: CommandError = CommandError::text("ERR numkeys should be greater than 0");
 const NO_COUNT: CommandError = CommandError::text("ERR count should be greater than 0");
 
 fn lmpop(cx: &mut Cx<'_>, args: Args<'_>, reply: &mut Reply<'_>) -> Result<(), CommandError> {
-    let keys = integer_within(args.at(1), 1, &NO_KEYS)?;
-    let end_index = keys.saturating_add(2);
-    let end = end_at(args, end_index)?;
-    let count = pop_count(args, end_index + 1)?;
-    for key in args.iter_from(2).take(keys) {
-        if cx.change(key, |_: &mut List| ())?.is_some() {
-            reply.array(2);
-            reply.bulk(key);
-            pop_many(cx, key, count, end, reply)?;
-            return Ok(());
-        }
+    if !Pop::parse(args, 1)?.run(cx, reply)? {
+        reply.null_array();
     }
-    reply.null_array();
     Ok(())
 }
 
@@ -119,4 +112,39 @@ fn pop_count(args: Args<'_>, at: usize) -> Result<usize, CommandError> {
     }
     let count = integer_within(args.at(at + 1), 1, &NO_COUNT)?;
     if args.len() == at + 2 { Ok(count) } else { Err(CommandError::Syntax) }
+}
+
+/// What LMPOP and BLMPOP are asked for.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Pop<'a> {
+    args: Args<'a>,
+    /// Where the keys begin, and how many there are.
+    keys_at: usize,
+    keys: usize,
+    end: End,
+    count: usize,
+}
+
+impl<'a> Pop<'a> {
+    /// The number of keys is the argument `at`.
+    pub(super) fn parse(args: Args<'a>, at: usize) -> Result<Self, CommandError> {
+        let keys = integer_within(args.at(at), 1, &NO_KEYS)?;
+        let end_index = keys.saturating_add(at + 1);
+        let end = end_at(args, end_index)?;
+        let count = pop_count(args, end_index + 1)?;
+        Ok(Self { args, keys_at: at + 1, keys, end, count })
+    }
+
+    /// Takes from the first list that has any; false if none has.
+    pub(super) fn run(self, cx: &mut Cx<'_>, reply: &mut Reply<'_>) -> Result<bool, CommandError> {
+        for key in self.args.iter_from(self.keys_at).take(self.keys) {
+            if cx.change(key, |_: &mut List| ())?.is_some() {
+                reply.array(2);
+                reply.bulk(key);
+                pop_many(cx, key, self.count, self.end, reply)?;
+                return Ok(true);
+            }
+        }
+        Ok(false)
+    }
 }

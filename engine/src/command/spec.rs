@@ -7,6 +7,7 @@
 use bobbin_proto::Reply;
 
 use super::args::Args;
+use super::blocking::Blocking;
 use super::context::Cx;
 use super::session::Session;
 use crate::core::Caller;
@@ -364,6 +365,8 @@ pub enum Run {
     Shard(ShardFn),
     /// The same, for requests whose arguments name every key. The others are courses over all shards.
     Wide(ShardFn, WideFn),
+    /// As [`Self::Shard`]; where it finds nothing to answer, it may wait.
+    Blocking(ShardFn, &'static Blocking),
     /// Every shard runs the command on the keys it owns; the replies are merged.
     Scatter(ShardFn, Merge),
     /// Only subcommands run.
@@ -377,9 +380,16 @@ impl Run {
     #[inline]
     pub const fn on_shard(&self) -> Option<ShardFn> {
         match self {
-            Self::Shard(run) | Self::Wide(run, _) | Self::Scatter(run, _) => Some(*run),
+            Self::Shard(run) | Self::Wide(run, _) | Self::Blocking(run, _) | Self::Scatter(run, _) => {
+                Some(*run)
+            }
             Self::Conn(_) | Self::Container | Self::ContainerOr(_) => None,
         }
+    }
+
+    /// How it waits, if it may.
+    pub const fn blocking(&self) -> Option<&'static Blocking> {
+        if let Self::Blocking(_, blocking) = self { Some(blocking) } else { None }
     }
 }
 

@@ -63,7 +63,7 @@ impl Conn {
         let letters = [
             (self.monitor, 'O'),
             (self.multi.is_open, 'x'),
-            (self.hold == Hold::Paused, 'b'),
+            (self.hold == Hold::Paused || self.blocked.is_some(), 'b'),
             (self.closing == Closing::AfterFlush, 'c'),
             (self.closing == Closing::Now, 'A'),
             (matches!(self.about.endpoints, Endpoints::Unix { .. }), 'U'),

@@ -3,6 +3,7 @@
 //! The reactor owns the socket; this is the rest: the half-read request, the replies on their way out, their order,
 //! and the session (database, protocol, name …). All bounds are in [`crate::limits`].
 
+mod blocked;
 mod describe;
 mod multi;
 mod order;
@@ -12,6 +13,7 @@ use std::net::SocketAddr;
 
 use bobbin_proto::{Parser, Version};
 
+pub use blocked::{Blocked, BlockedState, Unserved};
 pub use multi::{Multi, Running, Watching};
 pub use order::ReplyOrder;
 pub use table::ConnTable;
@@ -151,6 +153,8 @@ pub struct Conn {
     pub watching: Option<Box<Watching>>,
     /// An EXEC that runs step by step.
     pub running: Option<Box<Running>>,
+    /// A command that may wait.
+    pub blocked: Option<Box<Blocked>>,
     /// Its socket is gone, and it stays for what is under way.
     pub is_orphan: bool,
     pub last_active_ms: u64,
@@ -209,6 +213,7 @@ impl Conn {
             multi: Multi::default(),
             watching: None,
             running: None,
+            blocked: None,
             is_orphan: false,
             last_active_ms: now_ms,
             over_soft_since_ms: 0,

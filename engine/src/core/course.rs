@@ -5,7 +5,7 @@ use std::sync::Arc;
 use bobbin_proto::Reply;
 
 use super::Core;
-use super::exec::holds_locks;
+use super::exec::terms_of;
 use super::shard::Caller;
 use super::submit::Flow;
 use crate::command::{self, Args, Command, ShardFn};
@@ -37,7 +37,7 @@ impl Core {
         conn.hold = Hold::Order;
         let shares = (0..reactors).map(|shard| Share::whole(ReactorId::from_index(shard))).collect();
         let work = Work::Course { job, course, ns: 0 };
-        self.begin_transaction(reply_to, work, shares, holds_locks(conn.session));
+        self.begin_transaction(reply_to, work, shares, terms_of(conn.session));
         Flow::Done
     }
 

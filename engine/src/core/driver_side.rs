@@ -113,6 +113,7 @@ impl Core {
         let Some(mut conn) = self.conns.take_out(id) else { return };
         conn.close(Closing::AfterInput);
         self.run_query(&mut conn);
+        self.leave_if_ended(&mut conn);
         self.after_input(conn);
     }
 
@@ -129,6 +130,7 @@ impl Core {
             self.forget_monitor(conn.id);
         }
         self.unwatch(&mut conn);
+        self.abandon_wait(&mut conn);
         conn.is_orphan = true;
         let stays = conn.running.is_some();
         self.conns.put_back(conn);
@@ -204,12 +206,16 @@ impl Core {
         let ns = self.ns_since(start);
         let reply_to = ReplyTo { reactor: from, conn: head.conn, seq: head.seq };
         self.observe_away(reply_to, row, args, ns, ok);
+        if !holds_locks(head.session) {
+            self.settle_ready();
+        }
     }
 
     /// Fills a connection's awaited place; the connection runs on when none is left.
     pub(super) fn fill(&mut self, id: ConnId, seq: u32, reply: &[u8]) {
         let Some(conn) = self.conns.find(id) else { return };
         conn.order.fill(seq, reply, &mut conn.out);
+        let blocked = conn.blocked.take_if(|blocked| blocked.seq == seq);
         if conn.hold == Hold::Order && conn.order.is_empty() {
             conn.hold = Hold::None;
             self.resumed.push(id);
@@ -217,6 +223,9 @@ impl Core {
         if !conn.listed {
             conn.listed = true;
             self.listed.push(id);
+        }
+        if let Some(blocked) = blocked {
+            self.leave_lines(&blocked, ReplyTo { reactor: self.id, conn: id, seq });
         }
     }
 

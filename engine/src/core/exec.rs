@@ -22,7 +22,7 @@ use crate::error::CommandError;
 use crate::ids::{ReactorId, ReplyTo, TxId, WatchId};
 use crate::limits::EXEC_STEP_COMMANDS;
 use crate::mesh::{Message, SessionBits};
-use crate::txn::{Block, BlockJob, Part, Pending, Share, TxMessage, Work};
+use crate::txn::{Block, BlockJob, Part, Pending, Share, Terms, TxMessage, Work};
 
 /// Who has to take part in a block.
 #[derive(Debug, Default)]
@@ -219,6 +219,7 @@ impl Core {
         let block = std::mem::take(&mut conn.multi.block);
         self.leave_multi(conn);
         self.run_block(conn, &block, Place::Shard);
+        self.settle_ready();
         conn.multi.block = block;
         conn.multi.block.clear();
     }
@@ -233,14 +234,16 @@ impl Core {
     fn run_block(&mut self, conn: &mut Conn, block: &Block, place: Place) {
         let version = conn.version();
         conn.reply(|out| Reply::new(out, version).array(block.len()));
+        conn.session.set(SessionBits::NEVER_WAITS, true);
         for (row, args) in block.iter() {
             self.run_queued(conn, row, args, place);
         }
+        conn.session.set(SessionBits::NEVER_WAITS, false);
     }
 
     fn run_queued(&mut self, conn: &mut Conn, row: &'static Command, args: Args<'_>, place: Place) {
         let run = match row.run {
-            Run::Shard(run) | Run::Wide(run, _) | Run::Scatter(run, _) => run,
+            Run::Shard(run) | Run::Wide(run, _) | Run::Blocking(run, _) | Run::Scatter(run, _) => run,
             Run::Conn(run) | Run::ContainerOr(run) => {
                 self.run_on_conn(conn, row, run, args);
                 return;
@@ -293,7 +296,7 @@ impl Core {
             (Work::Block { job, asked, keys: reach.keys }, reach.shards)
         };
         let shares = shards.into_iter().map(Share::whole).collect();
-        self.begin_transaction(reply_to, work, shares, false);
+        self.begin_transaction(reply_to, work, shares, Terms::Wait);
     }
 
     /// The shard's side of [`Core::ship`].
@@ -303,6 +306,7 @@ impl Core {
             return self.schedule_alone(Part::Block { job, reply_to });
         }
         self.run_shipped(&job, reply_to);
+        self.settle_ready();
     }
 
     pub(super) fn run_shipped(&mut self, job: &BlockJob, reply_to: ReplyTo) {
@@ -435,7 +439,9 @@ impl Core {
 /// Takes what is queued out of a connection.
 fn job_of(conn: &mut Conn, watch: Option<WatchId>) -> BlockJob {
     let block = std::mem::take(&mut conn.multi.block);
-    BlockJob { block, db: conn.db, session: conn.session, watch }
+    let mut session = conn.session;
+    session.set(SessionBits::NEVER_WAITS, true);
+    BlockJob { block, db: conn.db, session, watch }
 }
 
 fn null_array(conn: &Conn) -> Vec<u8> {
@@ -448,6 +454,11 @@ fn null_array(conn: &Conn) -> Vec<u8> {
 #[inline]
 pub(super) fn holds_locks(session: SessionBits) -> bool {
     session.has(SessionBits::HOLDS_LOCKS)
+}
+
+/// How a command over several shards asks for its locks.
+pub(super) fn terms_of(session: SessionBits) -> Terms {
+    if holds_locks(session) { Terms::Held } else { Terms::Wait }
 }
 
 /// The row that EXEC refuses with when the request is refused before it runs.

@@ -7,7 +7,7 @@ use bobbin_proto::{Limits, Span, Step};
 
 use super::Core;
 use super::submit::Flow;
-use crate::command::{self, Args, Command, Run};
+use crate::command::{self, Args, Command};
 use crate::conn::{Closing, Conn, Hold};
 use crate::ids::ConnId;
 use crate::limits::{GROUP_COMMANDS_MAX, OUTPUT_WEIGHED_BYTES, QUERY_KEPT_BYTES};
@@ -154,7 +154,8 @@ impl Core {
     fn prefetch(&self, conn: &Conn, input: &[u8], group: &Group) {
         for parsed in &group.commands {
             let Some(command) = parsed.command else { continue };
-            if let (Run::Shard(_) | Run::Scatter(..), Some(key)) = (command.run, command.only_key())
+            if command.run.on_shard().is_some()
+                && let Some(key) = command.only_key()
                 && let Some(key) = group.args(parsed, input).get(key)
                 && self.owner(key) == self.id
             {

@@ -7,6 +7,7 @@
 //!
 //! One iteration: `begin`, any number of inputs, [`Core::settle`], then the outputs, and [`Core::end`].
 
+mod block;
 mod client_limits;
 mod clients;
 mod course;
@@ -17,6 +18,7 @@ mod exec;
 mod input;
 mod observing;
 mod outbox;
+mod settle;
 mod shard;
 mod submit;
 mod tick;
@@ -69,6 +71,8 @@ pub struct Core {
     /// Connections whose EXEC has its next step to make.
     stepping: Vec<ConnId>,
     last_watch: u64,
+    /// Keys are being settled, further out on the stack.
+    is_settling: bool,
     pub pause: Option<Pause>,
     /// Where the walk over connections that looks for idle ones goes on.
     walked: usize,
@@ -125,6 +129,7 @@ impl Core {
             stalled: Vec::new(),
             stepping: Vec::new(),
             last_watch: 0,
+            is_settling: false,
             pause: None,
             walked: 0,
             timers: Timers::default(),

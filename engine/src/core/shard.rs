@@ -1,10 +1,12 @@
 //! The shard: the data of one core, and what runs on it.
 
+use std::collections::VecDeque;
 use std::sync::Arc;
 
 use bobbin_proto::Reply;
 
 use super::env::{Now, Shared, Stopwatch};
+use crate::command::blocking::Patience;
 use crate::command::{Args, Command, Cx, Event, ShardFn};
 use crate::config::Config;
 use crate::ids::{ReactorId, WatchId};
@@ -12,7 +14,7 @@ use crate::mesh::SessionBits;
 use crate::observe::ShardStats;
 use crate::rdb::Checksum;
 use crate::store::{Entry, EvictConfig, Evictor, Expired, Keyspace, Lookup, Policy};
-use crate::txn::{Changed, Watches};
+use crate::txn::{Change, Lent, Waits, Watches};
 
 /// What surrounds the code that runs in a core.
 #[derive(Debug)]
@@ -52,8 +54,11 @@ pub struct ShardRest {
     /// DEBUG SET-SKIP-CHECKSUM-VALIDATION
     pub payload_checksum: Checksum,
     pub watches: Watches,
+    pub waits: Waits,
+    /// Keys that somebody waits for and a command has changed, with their databases.
+    pub ready: VecDeque<(u16, Box<[u8]>)>,
     /// Keys changed in the workspace, while they are noted: their shards are told.
-    changes: Option<Changed>,
+    changes: Option<Vec<Change>>,
     /// Somebody wants to know of changes.
     is_attentive: bool,
     /// Keys that a read found expired; removed once the command has run.
@@ -80,7 +85,7 @@ impl ShardRest {
     pub fn changed_unannounced(&mut self, db: usize, key: &[u8]) {
         self.stats.changes += 1;
         if self.is_attentive {
-            self.tell_of_change(db as u16, key);
+            self.tell_of_change(db as u16, key, true);
         }
     }
 
@@ -90,29 +95,61 @@ impl ShardRest {
         self.stats.changes += 1;
     }
 
-    #[cold]
-    fn tell_of_change(&mut self, db: u16, key: &[u8]) {
-        match &mut self.changes {
-            Some(changes) => changes.push((db, key.into())),
-            None => self.watches.touch(db, key),
+    /// Has those who wait for a key look at it, though nobody who watches it is to see a change.
+    pub fn wake(&mut self, db: usize, key: &[u8]) {
+        if self.is_attentive {
+            self.tell_of_change(db as u16, key, false);
         }
+    }
+
+    #[cold]
+    fn tell_of_change(&mut self, db: u16, key: &[u8], is_watched: bool) {
+        match &mut self.changes {
+            Some(changes) => changes.push(Change { db, key: key.into(), is_watched }),
+            None => self.note_changed(db, key, is_watched),
+        }
+    }
+
+    /// Tells those who watch a key of this shard, or wait for it.
+    pub fn note_changed(&mut self, db: u16, key: &[u8], is_watched: bool) {
+        if is_watched {
+            self.watches.touch(db, key);
+        }
+        if self.waits.has_line(db, key)
+            && !self.ready.iter().any(|(other, name)| *other == db && **name == *key)
+        {
+            self.ready.push_back((db, key.into()));
+        }
+    }
+
+    /// Keys of a database come and go under those who wait for them.
+    fn note_all_changed(&mut self, db: usize) {
+        let db = db as u16;
+        let keys: Vec<Box<[u8]>> = self.waits.keys_in(db).map(Box::from).collect();
+        self.ready.extend(keys.into_iter().map(|key| (db, key)));
+    }
+
+    /// Sees to it that changes are told to those who want to know.
+    pub fn attend(&mut self) {
+        self.is_attentive = self.changes.is_some() || !self.watches.is_empty() || !self.waits.is_empty();
     }
 
     /// Notes changes from now on: the keys belong to other shards.
     pub fn follow_changes(&mut self) {
         self.changes = Some(Vec::new());
-        self.is_attentive = true;
+        self.attend();
     }
 
     /// What has changed since [`Self::follow_changes`].
-    pub fn take_changes(&mut self) -> Changed {
-        self.is_attentive = !self.watches.is_empty();
-        self.changes.take().unwrap_or_default()
+    pub fn take_changes(&mut self) -> Vec<Change> {
+        let changes = self.changes.take().unwrap_or_default();
+        self.attend();
+        changes
     }
 
     pub fn unwatch(&mut self, id: WatchId) {
         self.watches.forget(id);
-        self.is_attentive = !self.watches.is_empty() || self.changes.is_some();
+        self.attend();
     }
 
     #[cold]
@@ -186,6 +223,8 @@ impl Shard {
                 active_expire: true,
                 payload_checksum: Checksum::default(),
                 watches: Watches::default(),
+                waits: Waits::default(),
+                ready: VecDeque::new(),
                 changes: None,
                 is_attentive: false,
                 expired: Vec::new(),
@@ -246,7 +285,7 @@ impl Shard {
     pub fn watch(&mut self, id: WatchId, db: u16, key: &[u8], now_ms: u64) {
         self.expire_if_due(db.into(), key, now_ms);
         self.rest.watches.watch(id, db, key);
-        self.rest.is_attentive = true;
+        self.rest.attend();
     }
 
     fn expire_if_due(&mut self, db: usize, key: &[u8], now_ms: u64) {
@@ -264,11 +303,17 @@ impl Shard {
         self.rest.watches.has_changed(watch) || self.rest.watches.keys_of(watch).any(is_over)
     }
 
+    /// Takes a key's entries out of all databases.
+    pub fn take_out(&mut self, key: &[u8]) -> Lent {
+        take_out(&mut self.keyspace, key)
+    }
+
     /// Lets two databases change places. Whoever watches a key of one that changes places with itself sees no change.
     pub fn swapdb(&mut self, first: usize, second: usize, now_ms: u64) {
         if first != second {
             self.touch_swapped([first, second], now_ms);
         }
+        [first, second].into_iter().for_each(|db| self.rest.note_all_changed(db));
         self.keyspace.swapdb(first, second);
         self.rest.stats.changes += 1;
     }
@@ -291,6 +336,7 @@ impl Shard {
             |db: u16, key: &[u8]| dbs.contains(&db.into()) && keyspace.db(db.into()).find(key).is_some();
         self.rest.watches.touch_where(removes);
         for db in dbs {
+            self.rest.note_all_changed(db);
             let db = self.keyspace.db_mut(db);
             self.rest.stats.changes += db.len() as u64;
             db.clear();
@@ -327,6 +373,12 @@ impl Shard {
     }
 }
 
+/// Takes a key's entries out of all databases.
+pub(super) fn take_out(keyspace: &mut Keyspace, key: &[u8]) -> Lent {
+    let dbs = keyspace.iter_mut().enumerate().filter(|(_, db)| !db.is_empty());
+    dbs.filter_map(|(index, db)| Some((index as u16, db.remove(key)?))).collect()
+}
+
 /// Runs a command on a keyspace: a shard's, or the workspace of a transaction. Returns false when it failed.
 #[inline]
 #[expect(clippy::too_many_arguments, reason = "the one place where a command meets all that it may touch")]
@@ -346,9 +398,25 @@ pub(super) fn run_on(
     if !rest.expired.is_empty() {
         rest.remove_expired(keyspace, env.now.unix_ms());
     }
-    let Err(error) = ran else { return true };
+    let Err(error) = ran else {
+        if out.len() == start {
+            answer_nothing(command, caller.session, args, out);
+        }
+        return true;
+    };
     out.truncate(start);
     error.write(&mut Reply::new(out, caller.session.version()));
     rest.stats.errors.count(&error);
     false
+}
+
+/// Answers for a command that found nothing and does not wait. One that waits is not answered.
+#[cold]
+fn answer_nothing(command: &Command, session: SessionBits, args: Args<'_>, out: &mut Vec<u8>) {
+    let Some(blocking) = command.run.blocking() else { return };
+    if session.has(SessionBits::NEVER_WAITS | SessionBits::HOLDS_LOCKS)
+        || (blocking.patience)(args) == Patience::None
+    {
+        blocking.nothing.write(&mut Reply::new(out, session.version()));
+    }
 }

@@ -7,13 +7,14 @@ use std::sync::Arc;
 
 use bobbin_proto::Reply;
 
-use super::exec::{aborted_because, flags_of, holds_locks};
+use super::exec::{aborted_because, flags_of, holds_locks, terms_of};
 use super::shard::Caller;
 use super::{Core, Pause};
 use crate::command::{self, Args, Command, Merge, Run, Session, ShardFn, flag};
 use crate::conn::{Conn, Hold};
 use crate::error::{CommandError, QUOTED_MAX, before_nul, beginning};
 use crate::ids::{ReactorId, ReplyTo};
+use crate::mesh::SessionBits;
 use crate::mesh::frame::{CommandHead, push_command};
 use crate::observe::monitor_line;
 use crate::txn::{Job, Part, Work, shares};
@@ -63,6 +64,10 @@ impl Core {
         let flow = match row.run {
             Run::Shard(run) => self.submit_keyed(conn, row, run, None, args),
             Run::Wide(run, _) => self.submit_wide(conn, row, run, args),
+            Run::Blocking(run, _) if holds_locks(conn.session) => {
+                self.submit_keyed(conn, row, run, None, args)
+            }
+            Run::Blocking(run, _) => self.submit_blocking(conn, row, run, args),
             Run::Scatter(run, merge) => self.submit_keyed(conn, row, run, Some(merge), args),
             Run::Conn(run) | Run::ContainerOr(run) => self.run_on_conn(conn, row, run, args),
             Run::Container => Flow::Done,
@@ -201,7 +206,7 @@ impl Core {
     /// The reactor that owns all keys of a command, if it is one. A command whose arguments name no key, or not all
     /// of what belongs to one, runs here: its handler says what is wrong with it.
     #[inline]
-    fn sole_owner(&self, row: &Command, args: Args<'_>) -> Option<ReactorId> {
+    pub(super) fn sole_owner(&self, row: &Command, args: Args<'_>) -> Option<ReactorId> {
         if self.env.shared.reactors() == 1 {
             return Some(self.id);
         }
@@ -223,7 +228,7 @@ impl Core {
 
     #[inline]
     fn run_here(&mut self, conn: &mut Conn, row: &'static Command, run: ShardFn, args: Args<'_>) -> Flow {
-        if !self.schedule.is_idle() && !holds_locks(conn.session) && self.schedule.blocks(row.id, args) {
+        if self.is_locked(conn.session, row, args) {
             return self.wait_for_locks(conn, row, args);
         }
         self.feed_monitors(conn, row, args);
@@ -241,7 +246,16 @@ impl Core {
             ok
         };
         self.observe_run(conn, row, args, start, ok);
+        if !holds_locks(conn.session) {
+            self.settle_ready();
+        }
         Flow::Done
+    }
+
+    /// Whether a transaction's locks stand in a command's way. One test, while there are none.
+    #[inline]
+    pub(super) fn is_locked(&self, session: SessionBits, row: &Command, args: Args<'_>) -> bool {
+        !self.schedule.is_idle() && !holds_locks(session) && self.schedule.blocks(row.id, args)
     }
 
     /// The keys are under a transaction's locks: the command waits in line behind it.
@@ -297,7 +311,7 @@ impl Core {
         };
         let reply_to = self.hold_reply(conn);
         conn.hold = Hold::Order;
-        self.begin_transaction(reply_to, work, shares, holds_locks(conn.session));
+        self.begin_transaction(reply_to, work, shares, terms_of(conn.session));
         Flow::Done
     }
 

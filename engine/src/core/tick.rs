@@ -1,7 +1,10 @@
 //! What a core does from time to time: expiry, freeing, idle clients, the end of a pause. Each in bounded steps, so
 //! that replies wait for none of it.
 
+use std::collections::BTreeSet;
+
 use super::Core;
+use crate::ids::ConnId;
 use crate::observe::Work;
 
 /// Allocations freed in one iteration of what was cleared or replaced: about 20 µs.
@@ -26,17 +29,43 @@ pub(super) struct Timers {
     free_us: u64,
     /// The database at which the expiry pass goes on.
     expire_db: usize,
+    /// When the waits of blocking commands are over.
+    waits: BTreeSet<(u64, u64)>,
+    pub(super) blocked_clients: usize,
 }
 
 impl Default for Timers {
     fn default() -> Self {
-        Self { tick_us: 0, expire_us: NEVER, free_us: NEVER, expire_db: 0 }
+        Self {
+            tick_us: 0,
+            expire_us: NEVER,
+            free_us: NEVER,
+            expire_db: 0,
+            waits: BTreeSet::new(),
+            blocked_clients: 0,
+        }
     }
 }
 
 impl Timers {
     pub(super) fn next_us(&self) -> u64 {
-        self.tick_us.min(self.expire_us).min(self.free_us)
+        let wait_us = self.waits.first().map_or(NEVER, |&(at, _)| at);
+        self.tick_us.min(self.expire_us).min(self.free_us).min(wait_us)
+    }
+
+    pub(super) fn wait_until(&mut self, at_us: u64, conn: ConnId) {
+        self.waits.insert((at_us, conn.to_bits()));
+    }
+
+    pub(super) fn forget_wait(&mut self, at_us: u64, conn: ConnId) {
+        self.waits.remove(&(at_us, conn.to_bits()));
+    }
+
+    /// The connections whose waits are over.
+    pub(super) fn take_due_waits(&mut self, now_us: u64) -> Vec<ConnId> {
+        let later = self.waits.split_off(&(now_us + 1, 0));
+        let due = std::mem::replace(&mut self.waits, later);
+        due.into_iter().map(|(_, conn)| ConnId::from_bits(conn)).collect()
     }
 
     pub(super) fn is_freeing(&self) -> bool {
@@ -57,6 +86,8 @@ impl Core {
         if now_us >= self.timers.free_us {
             self.free_some();
         }
+        self.end_due_waits();
+        self.settle_ready();
     }
 
     fn tick(&mut self) {

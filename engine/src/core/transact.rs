@@ -6,14 +6,15 @@ use bobbin_proto::decode::{Value, decode};
 use bobbin_proto::{Reply, Version};
 
 use super::Core;
-use super::shard::{Caller, run_on};
+use super::shard::{Caller, run_on, take_out};
 use crate::command::{self, Merge};
 use crate::ids::{ReactorId, ReplyTo, TxId};
 use crate::mesh::Message;
 use crate::mesh::frame::ReplyFrame;
-use crate::store::Keyspace;
 use crate::txn::lock::Verdict;
-use crate::txn::{Changed, Given, Job, Lent, Next, Outcome, Part, Pending, Share, TxMessage, Work};
+use crate::txn::{
+    Change, Given, Job, Lent, Next, Outcome, Part, Pending, Share, Terms, TxMessage, Wait, Work,
+};
 
 impl Core {
     /// Starts a transaction that this core coordinates.
@@ -22,16 +23,16 @@ impl Core {
         reply_to: ReplyTo,
         work: Work,
         shares: Vec<Share>,
-        holds_locks: bool,
+        terms: Terms,
     ) {
-        self.ask_shards(Pending::new(reply_to, work, shares, holds_locks));
+        self.ask_shards(Pending::new(reply_to, work, shares, terms));
     }
 
     fn ask_shards(&mut self, pending: Pending) {
         let id = self.env.shared.next_tx();
         for (shard, part) in pending.parts() {
-            let holds_locks = pending.holds_locks;
-            self.post_tx(shard, TxMessage::Request { id, from: self.id, part, holds_locks });
+            let terms = pending.terms;
+            self.post_tx(shard, TxMessage::Request { id, from: self.id, part, terms });
         }
         self.coordinator.insert(id, pending);
     }
@@ -42,17 +43,28 @@ impl Core {
 
     pub(super) fn handle_tx(&mut self, message: TxMessage) {
         match message {
-            TxMessage::Request { id, from, part, holds_locks } => self.request(id, from, part, holds_locks),
+            TxMessage::Request { id, from, part, terms } => self.request(id, from, part, terms),
             TxMessage::Run { id } => self.run_part(id),
             TxMessage::Visit { id, round } => self.run_round(id, round.as_ref()),
-            TxMessage::Return { id, lent, changed } => self.take_back(id, lent, &changed),
+            TxMessage::Return { id, lent, changed, wait } => self.take_back(id, lent, &changed, wait),
+            TxMessage::Wait { job, reply_to } => self.take_wait(job, reply_to),
+            TxMessage::Waiting { shard, wait } => self.note_waiting(shard, wait),
+            TxMessage::Offer { id, shard, wait, away } => self.offered(id, shard, wait, away),
+            TxMessage::Take { id, wait } => self.take_offer(id, wait),
+            TxMessage::TakeAway { id, under, keys } => self.lend_offered(id, under, &keys),
+            TxMessage::Decline { id, wait, stays } => self.decline_offer(id, wait, stays),
+            TxMessage::Recheck { wait } => self.recheck(wait),
+            TxMessage::Unserved { wait } => self.waits_on(wait),
+            TxMessage::Withdraw { wait } => self.withdraw(wait),
             TxMessage::Cancel { id } => self.cancel(id),
             TxMessage::Block { job, reply_to } => self.take_block(job, reply_to),
             TxMessage::Granted { id, shard, lent, watch_failed } => {
                 match self.coordinator.granted(id, shard, lent, watch_failed) {
                     Next::AllGranted => self.all_granted(id),
+                    Next::Refused => self.restart(id),
                     Next::Unknown(lent) => {
-                        self.post_tx(shard, TxMessage::Return { id, lent, changed: Vec::new() });
+                        let message = TxMessage::Return { id, lent, changed: Vec::new(), wait: None };
+                        self.post_tx(shard, message);
                     }
                     Next::Wait | Next::AllDone => {}
                 }
@@ -68,8 +80,8 @@ impl Core {
 
     // The shard's side.
 
-    fn request(&mut self, id: TxId, from: ReactorId, part: Part, holds_locks: bool) {
-        match self.schedule.request(id, from, part, holds_locks, &self.shard.rest.watches) {
+    fn request(&mut self, id: TxId, from: ReactorId, part: Part, terms: Terms) {
+        match self.schedule.request(id, from, part, terms, &self.shard.rest.watches) {
             Ok(Verdict::Granted) => self.hold_locks(vec![id]),
             Ok(_) => {}
             Err(_) => self.post_tx(from, TxMessage::Refused { id }),
@@ -80,7 +92,7 @@ impl Core {
     pub(super) fn schedule_alone(&mut self, mut part: Part) {
         loop {
             let id = self.env.shared.next_tx();
-            match self.schedule.request(id, self.id, part, false, &self.shard.rest.watches) {
+            match self.schedule.request(id, self.id, part, Terms::Wait, &self.shard.rest.watches) {
                 Ok(Verdict::Granted) => return self.hold_locks(vec![id]),
                 Ok(_) => return,
                 Err(refused) => part = refused,
@@ -90,7 +102,7 @@ impl Core {
 
     /// Parts have all their locks. What stands alone runs and lets others go on: in a loop, because thousands may
     /// stand in line behind one key.
-    fn hold_locks(&mut self, ready: Vec<TxId>) {
+    pub(super) fn hold_locks(&mut self, ready: Vec<TxId>) {
         let mut ready = VecDeque::from(ready);
         while let Some(id) = ready.pop_front() {
             ready.extend(self.holds_locks(id));
@@ -113,11 +125,10 @@ impl Core {
                 *lent = true;
                 // Before the keys leave: what is away cannot be looked at.
                 let failed = self.shard.watch_failed(*watch, now_ms);
-                let entries: Vec<Lent> =
-                    keys.iter().map(|key| take_out(&mut self.shard.keyspace, key)).collect();
-                self.schedule.note_lent(entries.len());
-                self.grant(id, from, entries, failed);
+                let keys = keys.clone();
+                self.lend(id, from, &keys, failed);
             }
+            Part::Settle(_) => return self.settle_part(id),
         }
         Vec::new()
     }
@@ -127,24 +138,18 @@ impl Core {
     }
 
     fn run_alone(&mut self, id: TxId) -> Vec<TxId> {
-        let (part, next) = self.schedule.release(id);
-        match part {
-            Some(Part::Alone { job, reply_to }) => {
-                let (reply, ns, ok) = self.run_job(&job);
-                self.observe_away(reply_to, command::row(job.command), job.args.as_args(), ns, ok);
-                self.answer(reply_to, &reply);
-            }
+        match self.schedule.take_part(id) {
+            Some(Part::Alone { job, reply_to }) => self.try_wait(&job, reply_to),
             Some(Part::Visit { errand, ticket, from }) => self.visit(from, ticket, &errand),
             Some(Part::Block { job, reply_to }) => self.run_shipped(&job, reply_to),
             _ => {}
         }
-        next
+        self.finish_part(id)
     }
 
     fn run_part(&mut self, id: TxId) {
         let Some((from, _)) = self.schedule.part(id) else { return };
-        let (part, next) = self.schedule.release(id);
-        let outcome = match part {
+        let outcome = match self.schedule.take_part(id) {
             Some(Part::Share(job)) => {
                 let (reply, ns, _) = self.run_job(&job);
                 Outcome { given: Given::Reply(reply), ns }
@@ -156,33 +161,49 @@ impl Core {
             _ => return,
         };
         self.post_tx(from, TxMessage::Done { id, shard: self.id, outcome });
+        let next = self.finish_part(id);
         self.hold_locks(next);
+        self.settle_ready();
     }
 
-    fn take_back(&mut self, id: TxId, lent: Vec<Lent>, changed: &Changed) {
+    fn take_back(&mut self, id: TxId, lent: Vec<Lent>, changed: &[Change], wait: Option<Wait>) {
         self.schedule.note_returned(lent.len());
         for (db, entry) in lent.into_iter().flatten() {
             self.shard.keyspace.db_mut(db as usize).insert(entry);
         }
-        changed.iter().for_each(|(db, key)| self.shard.rest.watches.touch(*db, key));
-        self.release(id);
+        self.note_changed(changed);
+        if let Some(wait) = wait {
+            self.put_in_line(wait);
+        }
+        if let Some((_, Part::Settle(_))) = self.schedule.part(id) {
+            return self.settle_returned(id);
+        }
+        let next = self.finish_part(id);
+        self.hold_locks(next);
+        self.settle_ready();
     }
 
     /// Withdraws a request. What has been lent is on its way back, and releases when it comes.
     fn cancel(&mut self, id: TxId) {
-        if !matches!(self.schedule.part(id), Some((_, Part::Lend { lent: true, .. }))) {
+        let is_away = match self.schedule.part(id) {
+            Some((_, Part::Lend { lent, .. })) => *lent,
+            Some((_, Part::Settle(settling))) => settling.is_lent,
+            _ => false,
+        };
+        if !is_away {
             self.release(id);
         }
     }
 
     fn release(&mut self, id: TxId) {
-        let (_, next) = self.schedule.release(id);
+        let next = self.finish_part(id);
         self.hold_locks(next);
+        self.settle_ready();
     }
 
     /// Runs a command that is not in a connection's input any more. Returns its reply, how long it ran, and whether
     /// it did what it was asked to.
-    fn run_job(&mut self, job: &Job) -> (Vec<u8>, u64, bool) {
+    pub(super) fn run_job(&mut self, job: &Job) -> (Vec<u8>, u64, bool) {
         let mut out = Vec::new();
         let row = command::row(job.command);
         let Some(run) = row.run.on_shard() else { return (out, 0, false) };
@@ -221,23 +242,39 @@ impl Core {
             _ => Vec::new(),
         };
         let mut changed = self.shard.rest.take_changes();
+        let wait = match &pending.work {
+            Work::Together { job } if out.is_empty() && pending.waits_at.is_none() => {
+                self.wait_over_shards(job, pending.reply_to)
+            }
+            _ => None,
+        };
+        self.end_offer(&pending, !out.is_empty());
         for (at, share) in pending.shares.iter().enumerate() {
             let lent = pending.keys_of(at).map(|key| take_out(&mut self.workspace, key)).collect();
-            let changed = changed.extract_if(.., |(_, key)| self.owner(key) == share.shard).collect();
-            self.post_tx(share.shard, TxMessage::Return { id, lent, changed });
+            let changed = changed.extract_if(.., |change| self.owner(&change.key) == share.shard).collect();
+            let (id, wait) = (pending.id_at(share.shard, id), wait.clone());
+            self.post_tx(share.shard, TxMessage::Return { id, lent, changed, wait });
         }
-        self.answer(pending.reply_to, &out);
+        if !out.is_empty() {
+            self.answer(pending.reply_to, &out);
+        }
     }
 
     fn run_lent_job(&mut self, job: &Job, reply_to: ReplyTo) -> Vec<u8> {
         let mut out = Vec::new();
         let row = command::row(job.command);
         let Some(run) = row.run.on_shard() else { return out };
+        // Nothing is taken out for a client that is gone.
+        if row.run.blocking().is_some() && self.conns.find(reply_to.conn).is_none() {
+            return out;
+        }
         let (args, start) = (job.args.as_args(), self.env.stopwatch.read());
         let caller = Caller { db: job.db, session: job.session };
         let (keyspace, rest) = (&mut self.workspace, &mut self.shard.rest);
         let ok = run_on(keyspace, rest, &self.env, row, run, caller, args, &mut out);
-        self.observe_away(reply_to, row, args, self.ns_since(start), ok);
+        if !out.is_empty() {
+            self.observe_away(reply_to, row, args, self.ns_since(start), ok);
+        }
         out
     }
 
@@ -273,16 +310,27 @@ impl Core {
     /// A shard refused: the request is withdrawn everywhere and made again under a new txid.
     fn restart(&mut self, id: TxId) {
         let Some(mut pending) = self.coordinator.remove(id) else { return };
+        if pending.offer.is_some() && pending.waits_at.is_some_and(|shard| pending.awaits(shard)) {
+            pending.is_refused = true;
+            return self.coordinator.insert(id, pending);
+        }
         for (shard, lent) in pending.take_lent() {
+            let id = pending.id_at(shard, id);
             let message = match lent {
-                Some(lent) if pending.work.lends() => TxMessage::Return { id, lent, changed: Vec::new() },
+                Some(lent) if pending.work.lends() => {
+                    TxMessage::Return { id, lent, changed: Vec::new(), wait: None }
+                }
                 _ => TxMessage::Cancel { id },
             };
             self.post_tx(shard, message);
         }
         self.observed.counts.transactions_restarted += 1;
-        let Pending { reply_to, work, shares, holds_locks, .. } = pending;
-        self.ask_shards(Pending::new(reply_to, work, shares, holds_locks));
+        // What could not be had at once is waited for.
+        let terms = if pending.terms == Terms::Try { Terms::Wait } else { pending.terms };
+        let Pending { reply_to, work, shares, waits_at, .. } = pending;
+        let mut again = Pending::new(reply_to, work, shares, terms);
+        again.waits_at = waits_at;
+        self.ask_shards(again);
     }
 
     /// Delivers a reply to wherever its connection is.
@@ -305,12 +353,6 @@ impl Outcome {
     pub(super) fn into_answer(self) -> Option<crate::errand::AnyAnswer> {
         if let Given::Answer(answer) = self.given { Some(answer) } else { None }
     }
-}
-
-/// Takes a key's entries out of all databases.
-fn take_out(keyspace: &mut Keyspace, key: &[u8]) -> Lent {
-    let dbs = keyspace.iter_mut().enumerate().filter(|(_, db)| !db.is_empty());
-    dbs.filter_map(|(index, db)| Some((index as u16, db.remove(key)?))).collect()
 }
 
 /// Makes one reply of those of the shards. An error of any of them is the whole's, and false is returned then.

@@ -6,10 +6,11 @@ use crate::collections::Map;
 use bobbin_proto::Reply;
 
 use super::Core;
+use super::exec::terms_of;
 use crate::conn::{Conn, Hold};
 use crate::errand::{AnyAnswer, AnyErrand, Asked, Gather, Need, Targets, Ticket};
 use crate::ids::{ReactorId, ReplyTo};
-use crate::mesh::{Message, SessionBits};
+use crate::mesh::Message;
 use crate::txn::{Part, Share, Work};
 
 /// Errands this core has under way.
@@ -39,8 +40,8 @@ impl Core {
         let targets = self.targets(targets);
         if errand.need() == Need::Atomic {
             let shares = targets.into_iter().map(Share::whole).collect();
-            let holds_locks = conn.session.has(SessionBits::HOLDS_LOCKS);
-            return self.begin_transaction(reply_to, Work::Atomic { errand, asked }, shares, holds_locks);
+            let terms = terms_of(conn.session);
+            return self.begin_transaction(reply_to, Work::Atomic { errand, asked }, shares, terms);
         }
         self.visits.last += 1;
         let ticket = Ticket(self.visits.last);

@@ -25,6 +25,8 @@ impl SessionBits {
     pub const NO_EVICT: u16 = 1 << 2;
     /// Part of a transaction that holds all locks it needs: no lock stands in its way.
     pub const HOLDS_LOCKS: u16 = 1 << 3;
+    /// Part of a transaction: no command waits.
+    pub const NEVER_WAITS: u16 = 1 << 4;
 
     #[inline]
     pub const fn has(self, bit: u16) -> bool {

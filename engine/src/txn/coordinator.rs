@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use crate::collections::Map;
 
-use super::{BlockJob, Job, Lent, Outcome, Part};
+use super::{BlockJob, Job, Lent, Outcome, Part, Terms};
 use crate::command::{Args, Command, Merge, OwnedArgs};
 use crate::course::Course;
 use crate::errand::{AnyErrand, Asked};
@@ -62,17 +62,32 @@ pub struct Pending {
     pub reply_to: ReplyTo,
     pub work: Work,
     pub shares: Vec<Share>,
-    /// It takes no locks: a transaction around it holds them.
-    pub holds_locks: bool,
+    pub terms: Terms,
     /// A watched key has changed.
     pub watch_failed: bool,
+    /// It is for a command that stands in line on this shard.
+    pub waits_at: Option<ReactorId>,
+    /// And that shard has made it an offer, under this txid.
+    pub offer: Option<TxId>,
+    /// A shard has refused, and what others have lent is on its way.
+    pub is_refused: bool,
     progress: Vec<Progress>,
 }
 
 impl Pending {
-    pub fn new(reply_to: ReplyTo, work: Work, shares: Vec<Share>, holds_locks: bool) -> Self {
+    pub fn new(reply_to: ReplyTo, work: Work, shares: Vec<Share>, terms: Terms) -> Self {
         let progress = shares.iter().map(|_| Progress::Asked).collect();
-        Self { reply_to, work, shares, holds_locks, watch_failed: false, progress }
+        Self {
+            reply_to,
+            work,
+            shares,
+            terms,
+            watch_failed: false,
+            waits_at: None,
+            offer: None,
+            is_refused: false,
+            progress,
+        }
     }
 
     /// What is asked of each shard.
@@ -126,6 +141,16 @@ impl Pending {
 
     fn position(&self, shard: ReactorId) -> usize {
         self.shares.iter().position(|share| share.shard == shard).expect("only those asked answer")
+    }
+
+    /// The txid under which a shard knows of it: an offer is made under one of its own.
+    pub fn id_at(&self, shard: ReactorId, id: TxId) -> TxId {
+        self.offer.filter(|_| self.waits_at == Some(shard)).unwrap_or(id)
+    }
+
+    /// Whether a shard has yet to answer.
+    pub fn awaits(&self, shard: ReactorId) -> bool {
+        matches!(self.progress[self.position(shard)], Progress::Asked)
     }
 
     /// What each shard that granted has lent; `None` for those that have not granted.
@@ -184,6 +209,8 @@ pub enum Next {
     Wait,
     /// All hold their locks.
     AllGranted,
+    /// Another has refused.
+    Refused,
     /// All have run.
     AllDone,
     /// The transaction is no longer under way: what was lent goes back.
@@ -211,7 +238,12 @@ impl Coordinator {
 
     pub fn granted(&mut self, id: TxId, shard: ReactorId, lent: Vec<Lent>, watch_failed: bool) -> Next {
         let Some(pending) = self.pending.get_mut(&id) else { return Next::Unknown(lent) };
-        if pending.granted(shard, lent, watch_failed) { Next::AllGranted } else { Next::Wait }
+        let all = pending.granted(shard, lent, watch_failed);
+        match () {
+            () if pending.is_refused => Next::Refused,
+            () if all => Next::AllGranted,
+            () => Next::Wait,
+        }
     }
 
     pub fn done(&mut self, id: TxId, shard: ReactorId, outcome: Outcome) -> Next {

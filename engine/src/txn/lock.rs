@@ -213,6 +213,36 @@ impl LockTable {
         if missing == 0 { Verdict::Granted } else { Verdict::Queued }
     }
 
+    /// Whether `id` has all of its locks, and may write a key: it holds that, or the whole shard.
+    pub fn holds(&self, id: TxId, key: u64) -> bool {
+        let holder = self.holders.get(&id).filter(|holder| holder.missing == 0);
+        holder.is_some_and(|holder| {
+            holder.footprint.0.contains(&(Resource::Key(key), Mode::Exclusive))
+                || holder.footprint.0.contains(&(Resource::Shard, Mode::Exclusive))
+        })
+    }
+
+    /// Gives who holds all of its locks more keys to write, if nothing stands against it: false, and nothing is taken,
+    /// otherwise.
+    pub fn extend(&mut self, id: TxId, keys: impl Iterator<Item = u64>) -> bool {
+        let mut more: Vec<u64> = keys.filter(|key| !self.holds(id, *key)).collect();
+        more.sort_unstable();
+        more.dedup();
+        let locks = &self.locks;
+        let is_locked = |key: &u64| locks.contains_key(&Resource::Key(*key));
+        let Some(holder) = self.holders.get_mut(&id).filter(|_| !more.iter().any(is_locked)) else {
+            return more.is_empty();
+        };
+        for key in more {
+            let resource = Resource::Key(key);
+            holder.footprint.0.push((resource, Mode::Exclusive));
+            let lock = self.locks.entry(resource).or_default();
+            lock.granted.push(id, Mode::Exclusive);
+            lock.last = id;
+        }
+        true
+    }
+
     /// Gives back what `id` holds or waits for. Returns those that hold all of theirs now, lowest txid first.
     pub fn release(&mut self, id: TxId) -> Vec<TxId> {
         let Some(holder) = self.holders.remove(&id) else { return Vec::new() };

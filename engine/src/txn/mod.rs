@@ -26,13 +26,15 @@ mod block;
 mod coordinator;
 pub mod lock;
 mod schedule;
+mod wait;
 mod watch;
 
 use std::sync::Arc;
 
 pub use block::Block;
 pub use coordinator::{Coordinator, Next, Pending, Share, Work, shares};
-pub use schedule::{Part, Schedule, footprint_of};
+pub use schedule::{Part, Schedule, Settling, footprint_of};
+pub use wait::{Turn, Wait, Waits};
 pub use watch::Watches;
 
 use crate::command::OwnedArgs;
@@ -64,8 +66,25 @@ pub struct BlockJob {
     pub watch: Option<WatchId>,
 }
 
-/// Keys that have changed, with their databases.
-pub type Changed = Vec<(u16, Box<[u8]>)>;
+/// A key that has changed.
+#[derive(Debug)]
+pub struct Change {
+    pub db: u16,
+    pub key: Box<[u8]>,
+    /// Whoever watches the key is to see it.
+    pub is_watched: bool,
+}
+
+/// How a request asks for its locks.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Terms {
+    /// In line.
+    Wait,
+    /// At once, or not at all: somebody may wait for locks that the coordinator has under another txid.
+    Try,
+    /// For none: a transaction around it holds them.
+    Held,
+}
 
 /// What a coordinator and a shard say to each other.
 #[derive(Debug)]
@@ -74,8 +93,7 @@ pub enum TxMessage {
         id: TxId,
         from: ReactorId,
         part: Part,
-        /// Part of a transaction that holds all locks already.
-        holds_locks: bool,
+        terms: Terms,
     },
     Granted {
         id: TxId,
@@ -105,11 +123,59 @@ pub enum TxMessage {
     Return {
         id: TxId,
         lent: Vec<Lent>,
-        changed: Changed,
+        changed: Vec<Change>,
+        /// The command found nothing, and is to stand in line.
+        wait: Option<Wait>,
     },
     /// The request is withdrawn, or the transaction is over.
     Cancel {
         id: TxId,
+    },
+    /// Run this, and put it in line if it finds nothing.
+    Wait {
+        job: Job,
+        reply_to: ReplyTo,
+    },
+    /// It stands in line.
+    Waiting {
+        shard: ReactorId,
+        wait: ReplyTo,
+    },
+    /// A key that it waits for is there, and locked; `away`: the command for that key, which needs others elsewhere.
+    Offer {
+        id: TxId,
+        shard: ReactorId,
+        wait: ReplyTo,
+        away: Option<Box<Job>>,
+    },
+    /// Serve it.
+    Take {
+        id: TxId,
+        wait: ReplyTo,
+    },
+    /// Lend these keys for it, under another txid.
+    TakeAway {
+        id: TxId,
+        under: TxId,
+        keys: Vec<Box<[u8]>>,
+    },
+    /// It wants nothing any more, or, if it stays in line, nothing at the moment.
+    Decline {
+        id: TxId,
+        wait: ReplyTo,
+        stays: bool,
+    },
+    /// It could be served again: look at its keys.
+    Recheck {
+        wait: ReplyTo,
+    },
+    /// There was nothing in it for the command: it waits on.
+    Unserved {
+        wait: ReplyTo,
+    },
+    /// It stands in line no more.
+    Withdraw {
+        wait: ReplyTo,
     },
     /// Run this block, all of whose keys are yours, in one step, and answer.
     Block {

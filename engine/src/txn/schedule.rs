@@ -1,11 +1,12 @@
 //! The shard's side of transactions: what waits for locks, and what runs when it gets them.
 
+use std::collections::VecDeque;
 use std::sync::Arc;
 
 use crate::collections::Map;
 
 use super::lock::{Footprint, LockTable, Verdict};
-use super::{Block, BlockJob, Job, Watches, lock};
+use super::{Block, BlockJob, Job, Terms, Turn, Watches, lock};
 use crate::command::{Args, row};
 use crate::errand::{AnyErrand, Need, Ticket};
 use crate::ids::{ReactorId, ReplyTo, TxId, WatchId};
@@ -29,6 +30,28 @@ pub enum Part {
     Atomic(Arc<dyn AnyErrand>),
     /// The whole shard, for the rounds of a course.
     Course { writes: bool },
+    /// Keys to offer to those who wait for them.
+    Settle(Settling),
+}
+
+/// Keys that are being offered to those who wait for them, one after the other.
+#[derive(Debug)]
+pub struct Settling {
+    pub keys: VecDeque<(u16, Box<[u8]>)>,
+    /// Keys that are needed as well.
+    pub also: Vec<Box<[u8]>>,
+    /// Who was last looked at in the first key's line.
+    pub after: Option<Turn>,
+    /// An offer is under way.
+    pub offered: Option<(Turn, ReplyTo)>,
+    /// And its taker has the keys.
+    pub is_lent: bool,
+}
+
+impl Settling {
+    pub fn new(keys: VecDeque<(u16, Box<[u8]>)>) -> Self {
+        Self { keys, also: Vec::new(), after: None, offered: None, is_lent: false }
+    }
 }
 
 impl Part {
@@ -40,6 +63,10 @@ impl Part {
             Self::Lend { keys, watch, .. } => {
                 let lent = keys.iter().map(|key| (lock::key_hash(key), true));
                 Footprint::keys(lent.chain(watched(*watch, watches)))
+            }
+            Self::Settle(Settling { keys, also, .. }) => {
+                let keys = keys.iter().map(|(_, key)| key).chain(also);
+                Footprint::keys(keys.map(|key| (lock::key_hash(key), true)))
             }
             Self::Visit { errand, .. } => visit_footprint(&**errand),
             Self::Course { writes: false } => Footprint::shard(lock::Mode::Shared),
@@ -122,16 +149,19 @@ impl Schedule {
         }
     }
 
-    /// Asks for the locks of `part`, or for none if they are held; a refused part is given back.
+    /// Asks for the locks of `part`; a refused part is given back.
     pub fn request(
         &mut self,
         id: TxId,
         from: ReactorId,
         part: Part,
-        holds_locks: bool,
+        terms: Terms,
         watches: &Watches,
     ) -> Result<Verdict, Part> {
-        let footprint = if holds_locks { Footprint::default() } else { part.footprint(watches) };
+        let footprint = if terms == Terms::Held { Footprint::default() } else { part.footprint(watches) };
+        if terms == Terms::Try && self.locks.blocks(&footprint) {
+            return Err(part);
+        }
         match self.locks.request(id, footprint) {
             Verdict::Refused => Err(part),
             verdict => {
@@ -152,6 +182,26 @@ impl Schedule {
 
     pub fn note_returned(&mut self, keys: usize) {
         self.lent -= keys;
+    }
+
+    /// Takes a part out to run it; its locks stay.
+    pub fn take_part(&mut self, id: TxId) -> Option<Part> {
+        self.parts.remove(&id).map(|scheduled| scheduled.part)
+    }
+
+    /// Puts another part in the place of one, under its locks.
+    pub fn replace(&mut self, id: TxId, from: ReactorId, part: Part) {
+        self.parts.insert(id, Scheduled { from, part });
+    }
+
+    /// Whether `id` holds a key, or all of them.
+    pub fn holds(&self, id: TxId, key: &[u8]) -> bool {
+        self.locks.holds(id, lock::key_hash(key))
+    }
+
+    /// Locks more keys for who holds others, if nobody stands in the way.
+    pub fn extend<'a>(&mut self, id: TxId, keys: impl Iterator<Item = &'a [u8]>) -> bool {
+        self.locks.extend(id, keys.map(lock::key_hash))
     }
 
     /// Releases the locks of `id`. Returns its part, and those that hold all of theirs now.

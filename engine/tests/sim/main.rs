@@ -4,6 +4,7 @@
 //! A failure names its seed; `BOBBIN_SIM_SEED=n cargo test -p bobbin-engine --test sim` replays it, and
 //! `BOBBIN_SIM_SEEDS=n` sets how many are tried.
 
+mod blocking;
 mod transactions;
 mod world;
 

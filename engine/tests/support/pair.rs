@@ -109,9 +109,42 @@ impl Pair {
         );
     }
 
+    /// Sends a command line to both, and waits for nothing.
+    pub fn send(&mut self, line: &str) {
+        for client in [&mut self.bobbin, &mut self.oracle] {
+            client.send(&words(line)).expect("the server reads");
+        }
+    }
+
+    /// The next replies must be equal.
+    #[track_caller]
+    pub fn same_next(&mut self) {
+        self.same_raw(b"", 1);
+    }
+
+    /// The next replies.
+    pub fn next(&mut self) -> (Vec<u8>, Vec<u8>) {
+        let [bobbin, oracle] =
+            [&mut self.bobbin, &mut self.oracle].map(|client| client.read_raw().unwrap_or_default());
+        (bobbin, oracle)
+    }
+
+    /// Neither server has anything to say.
+    #[track_caller]
+    pub fn silent(&mut self) {
+        let [bobbin, oracle] = [&mut self.bobbin, &mut self.oracle].map(|client| client.is_silent());
+        assert!(bobbin && oracle, "silent: bobbin {bobbin}, redis {oracle}");
+    }
+
     /// Runs a command line on both: Bobbin's reply and redis-server's.
     pub fn both(&mut self, line: &str) -> (Vec<u8>, Vec<u8>) {
         self.both_call(&words(line))
+    }
+
+    /// Runs a command line on Bobbin and another on redis-server.
+    pub fn each(&mut self, bobbin: &str, oracle: &str) -> (Vec<u8>, Vec<u8>) {
+        self.done += 1;
+        (self.bobbin.call_raw(&words(bobbin)), self.oracle.call_raw(&words(oracle)))
     }
 
     pub fn both_call<A: AsRef<[u8]>>(&mut self, args: &[A]) -> (Vec<u8>, Vec<u8>) {

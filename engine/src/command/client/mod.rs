@@ -122,7 +122,7 @@ pub const ROWS: &[Command] = &[
         "Tells how client-side caching is set for the connection.",
         "",
     ),
-    row("client|unblock", -3, flag::ADMIN | OWN, pause::unblock).docs(
+    row("client|unblock", -3, OTHERS, pause::unblock).docs(
         "5.0.0",
         "O(1)",
         "Ends another connection's wait in a blocking command.",

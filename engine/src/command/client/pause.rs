@@ -74,7 +74,31 @@ pub(super) fn unblock(session: &mut Session<'_>, args: Args<'_>) -> Result<(), C
     if args.len() == 4 && !args.is(3, "TIMEOUT") && !args.is(3, "ERROR") {
         return Err(CommandError::text("ERR CLIENT UNBLOCK reason should be TIMEOUT or ERROR"));
     }
-    parse_canonical(args.at(2)).ok_or(CommandError::NotInteger)?;
-    session.reply(|reply| reply.int(0));
+    let id = parse_canonical(args.at(2)).ok_or(CommandError::NotInteger)?;
+    let Ok(client_id) = u64::try_from(id) else {
+        session.reply(|reply| reply.int(0));
+        return Ok(());
+    };
+    session.ask(Unblock { client_id, with_error: args.is(3, "ERROR") }, Targets::All);
     Ok(())
+}
+
+/// Ends the wait of a client, on whichever reactor it is.
+#[derive(Debug)]
+struct Unblock {
+    client_id: u64,
+    with_error: bool,
+}
+
+impl Errand for Unblock {
+    type Answer = bool;
+
+    fn visit(&self, core: &mut Core) -> bool {
+        core.unblock(self.client_id, self.with_error)
+    }
+
+    fn finish(&self, ended: Vec<bool>, _: &mut Core, reply: &mut Reply<'_>) -> Result<(), CommandError> {
+        reply.int(i64::from(ended.contains(&true)));
+        Ok(())
+    }
 }

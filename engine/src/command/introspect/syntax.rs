@@ -82,6 +82,7 @@ const TYPES: &[(Shape, &[&str])] = &[
         Shape::Double,
         &[
             "float-increment",
+            "float-timeout",
             "longitude",
             "latitude",
             "radius",

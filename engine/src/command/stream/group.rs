@@ -166,6 +166,7 @@ fn destroy(cx: &mut Cx<'_>, args: Args<'_>, reply: &mut Reply<'_>) -> Result<(),
     reply.int(removed.is_some().into());
     if let Some(remains) = removed {
         cx.changed_unwatched(key, Some(Event::stream("xgroup-destroy")));
+        cx.wake(key);
         cx.db().bury_object(remains.into());
     }
     Ok(())

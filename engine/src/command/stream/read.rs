@@ -1,19 +1,21 @@
 //! Reading what is new, of several streams: XREAD, and XREADGROUP for groups of consumers.
 //!
-//! With BLOCK, when there is nothing to be had, the answer is that of a time-out: so it is in a transaction, where
-//! nothing waits.
+//! How they wait, with BLOCK, is in `core/block`.
 //!
 //! A consumer is created, and noted as seen, also where there is nothing for it to read, as from Redis 7.2 on.
 
+use std::borrow::Cow;
+
 use bobbin_proto::{Mark, Reply, Version};
 
+use super::super::blocking::{Blocking, Nothing, Patience, as_it_is};
 use super::super::number::integer;
 use super::super::spec::{Begin, Command, Find, Group as Family, KeySpec, Run, command, flag, key_flag};
-use super::super::{Args, Cx};
+use super::super::{Args, Cx, OwnedArgs};
 use super::{group_changed, id, no_key_or_group, reply_entries, reply_entry, reply_id};
 use crate::error::{CommandError, before_nul};
 use crate::store::encoding::stream::{Log, Order, Range, StreamId};
-use crate::store::{ConsumerId, Group, Pending, Stream};
+use crate::store::{ConsumerId, Group, Pending, Stream, Type};
 
 const READS: u32 = flag::BLOCKING | flag::MOVABLEKEYS;
 const PER_STREAM: &str = "O(N) for each stream with N entries answered";
@@ -27,27 +29,39 @@ const fn keys_behind_streams(from: i8, flags: u16) -> KeySpec {
     }
 }
 
-const BLOCKS_NOT: &str = "With BLOCK it does not wait either, and answers as if the time were over.";
+const WAITS: Blocking = Blocking {
+    serves: Type::Stream,
+    nothing: Nothing::NullArray,
+    patience: patience_of,
+    settle: settled,
+    narrow: narrowed,
+    ends_with_key: false,
+};
+const WAITS_IN_GROUP: Blocking = Blocking { settle: as_it_is, ends_with_key: true, ..WAITS };
 
 pub const ROWS: &[Command] = &[
-    command("xread", -4, flag::READONLY | READS, Family::Stream, Run::Shard(xread))
+    command("xread", -4, flag::READONLY | READS, Family::Stream, Run::Blocking(xread, &WAITS))
         .keys(&[keys_behind_streams(1, 0)])
-        .differs(BLOCKS_NOT)
         .docs(
             "5.0.0",
             PER_STREAM,
             "Answers the entries of streams that are behind the ids given; $ stands for the last there is.",
             "[COUNT count] [BLOCK milliseconds] STREAMS key [key ...] id [id ...]",
         ),
-    command("xreadgroup", -7, flag::WRITE | READS, Family::Stream, Run::Shard(xreadgroup))
-        .keys(&[keys_behind_streams(4, key_flag::CHANGES)])
-        .differs(BLOCKS_NOT)
-        .docs(
-            "5.0.0",
-            PER_STREAM,
-            "Answers entries that no consumer of a group was given yet (>), or those that this one has pending.",
-            "GROUP group consumer [COUNT count] [BLOCK milliseconds] [NOACK] STREAMS key [key ...] id [id ...]",
-        ),
+    command(
+        "xreadgroup",
+        -7,
+        flag::WRITE | READS,
+        Family::Stream,
+        Run::Blocking(xreadgroup, &WAITS_IN_GROUP),
+    )
+    .keys(&[keys_behind_streams(4, key_flag::CHANGES)])
+    .docs(
+        "5.0.0",
+        PER_STREAM,
+        "Answers entries that no consumer of a group was given yet (>), or those that this one has pending.",
+        "GROUP group consumer [COUNT count] [BLOCK milliseconds] [NOACK] STREAMS key [key ...] id [id ...]",
+    ),
 ];
 
 const NOT_A_TIMEOUT: CommandError = CommandError::text("ERR timeout is not an integer or out of range");
@@ -192,6 +206,61 @@ fn xread(cx: &mut Cx<'_>, args: Args<'_>, reply: &mut Reply<'_>) -> Result<(), C
     Ok(())
 }
 
+/// Where the word STREAMS is: options come before it, and take what follows them.
+fn streams_at(args: Args<'_>) -> usize {
+    let mut at = 1;
+    while at < args.len() && !args.is(at, "streams") {
+        at += option_len(args, at);
+    }
+    at
+}
+
+fn option_len(args: Args<'_>, at: usize) -> usize {
+    match () {
+        () if args.is(at, "block") || args.is(at, "count") => 2,
+        () if args.is(at, "group") => 3,
+        () => 1,
+    }
+}
+
+fn patience_of(args: Args<'_>) -> Patience {
+    let mut patience = Patience::None;
+    let mut at = 1;
+    while at < streams_at(args) {
+        if args.is(at, "block") {
+            patience = match args.get(at + 1).and_then(|ms| integer(ms).ok()) {
+                Some(0) => Patience::Forever,
+                Some(ms) => Patience::Ms(ms.unsigned_abs()),
+                None => Patience::None,
+            };
+        }
+        at += option_len(args, at);
+    }
+    patience
+}
+
+/// The request with the last id of each stream for `$`.
+fn settled(cx: &mut Cx<'_>, args: Args<'_>) -> OwnedArgs {
+    let first = streams_at(args) + 1;
+    let streams = (args.len() - first) / 2;
+    let mut words: Vec<Cow<'_, [u8]>> = args.iter().map(Cow::Borrowed).collect();
+    for at in first..first + streams {
+        if before_nul(args.at(at + streams)) == b"$" {
+            let last = cx.find_as::<Stream>(args.at(at)).ok().flatten();
+            let last = last.map_or(StreamId::MIN, |stream| stream.log.last_id);
+            words[at + streams] = Cow::Owned(last.text().to_vec());
+        }
+    }
+    OwnedArgs::new(words.iter().map(|word| &**word))
+}
+
+/// The request for the stream whose key is the argument `key`.
+fn narrowed(args: Args<'_>, key: usize) -> OwnedArgs {
+    let first = streams_at(args) + 1;
+    let streams = (args.len() - first) / 2;
+    OwnedArgs::new(args.iter().take(first).chain([args.at(key), args.at(key + streams)]))
+}
+
 /// The id behind which to read; `$` is the last of the stream.
 fn read_behind(arg: &[u8], last: StreamId) -> Result<StreamId, CommandError> {
     match before_nul(arg) {
@@ -326,7 +395,7 @@ impl Member<'_> {
     }
 }
 
-/// Streams with their entries: pairs, and in RESP3 a map; null if there are none.
+/// Streams with their entries: pairs, and in RESP3 a map; nothing if there are none.
 struct StreamReplies<'r, 'out> {
     reply: &'r mut Reply<'out>,
     mark: Mark,
@@ -350,7 +419,7 @@ impl<'r, 'out> StreamReplies<'r, 'out> {
 
     fn end(self) {
         match (self.streams, self.reply.version()) {
-            (0, _) => self.reply.null_array(),
+            (0, _) => {}
             (streams, Version::Resp2) => self.reply.array_at(self.mark, streams),
             (streams, Version::Resp3) => self.reply.map_at(self.mark, streams),
         }

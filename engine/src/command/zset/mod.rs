@@ -6,6 +6,7 @@
 //! | `read` | one member's score or rank, counts |
 //! | `interval` | ranges of ranks, scores and names, as arguments and as ranks |
 //! | `range` | ZRANGE and its kin, ZRANGESTORE |
+//! | `block` | BZPOPMIN, BZPOPMAX, BZMPOP |
 //! | `remove` | ZREM, ZREMRANGEBY…, ZPOPMIN, ZPOPMAX, ZMPOP |
 //! | `combine` | union, intersection and difference |
 //! | `walk` | ZSCAN, ZRANDMEMBER |
@@ -17,6 +18,7 @@
 //! documents it.
 
 pub mod add;
+pub mod block;
 pub mod combine;
 mod interval;
 pub mod range;

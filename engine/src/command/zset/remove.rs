@@ -13,7 +13,7 @@ use super::{DELETE, Taken, take_out};
 use crate::error::CommandError;
 use crate::store::Zset;
 
-const POPPED: u16 = key_flag::RW | key_flag::ACCESS | key_flag::DELETE;
+pub(super) const POPPED: u16 = key_flag::RW | key_flag::ACCESS | key_flag::DELETE;
 const RANGE_COMPLEXITY: &str = "O(M*log(N)) with N members, M of them removed";
 
 pub const ROWS: &[Command] = &[
@@ -110,7 +110,7 @@ fn remove_range(
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum End {
+pub(super) enum End {
     Lowest,
     Highest,
 }
@@ -146,7 +146,7 @@ const BAD_POP_COUNT: CommandError = CommandError::text("ERR count should be grea
 
 /// How popped members are answered.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Shape {
+pub(super) enum Shape {
     /// Members and scores in turn.
     Flat,
     /// In pairs.
@@ -169,7 +169,7 @@ fn pop(cx: &mut Cx<'_>, args: Args<'_>, end: End, reply: &mut Reply<'_>) -> Resu
 }
 
 /// Takes up to `count` members off an end, once `answer` has seen which.
-fn pop_from(
+pub(super) fn pop_from(
     cx: &mut Cx<'_>,
     key: &[u8],
     end: End,
@@ -183,7 +183,7 @@ fn pop_from(
     })
 }
 
-fn reply_popped(zset: &Zset, ranks: Range<usize>, end: End, shape: Shape, reply: &mut Reply<'_>) {
+pub(super) fn reply_popped(zset: &Zset, ranks: Range<usize>, end: End, shape: Shape, reply: &mut Reply<'_>) {
     reply.array(if shape == Shape::Flat { 2 * ranks.len() } else { ranks.len() });
     let mut members = zset.range(ranks);
     while let Some((member, score)) = if end == End::Lowest { members.next() } else { members.next_back() } {
@@ -196,33 +196,58 @@ fn reply_popped(zset: &Zset, ranks: Range<usize>, end: End, shape: Shape, reply:
 }
 
 fn zmpop(cx: &mut Cx<'_>, args: Args<'_>, reply: &mut Reply<'_>) -> Result<(), CommandError> {
-    let keys = integer_within(args.at(1), 1, &BAD_KEY_COUNT)?;
-    let word = keys.saturating_add(2);
-    let end = match () {
-        () if args.is(word, "min") => End::Lowest,
-        () if args.is(word, "max") => End::Highest,
-        () => return Err(CommandError::Syntax),
-    };
-    let mut count = 1;
-    if args.len() > word + 1 {
-        if !args.is(word + 1, "count") || args.len() < word + 3 {
-            return Err(CommandError::Syntax);
-        }
-        count = integer_within(args.at(word + 2), 1, &BAD_POP_COUNT)?;
-        if args.len() > word + 3 {
-            return Err(CommandError::Syntax);
-        }
+    if !Pop::parse(args, 1)?.run(cx, reply)? {
+        reply.null_array();
     }
-    for key in args.iter_from(2).take(keys) {
-        let popped = pop_from(cx, key, end, count, |zset, ranks| {
-            reply.array(2);
-            reply.bulk(key);
-            reply_popped(zset, ranks, end, Shape::Nested, reply);
-        })?;
-        if popped.is_some() {
-            return Ok(());
-        }
-    }
-    reply.null_array();
     Ok(())
+}
+
+/// What ZMPOP and BZMPOP are asked for.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Pop<'a> {
+    args: Args<'a>,
+    /// Where the keys begin, and how many there are.
+    keys_at: usize,
+    keys: usize,
+    end: End,
+    count: usize,
+}
+
+impl<'a> Pop<'a> {
+    /// The number of keys is the argument `at`.
+    pub(super) fn parse(args: Args<'a>, at: usize) -> Result<Self, CommandError> {
+        let keys = integer_within(args.at(at), 1, &BAD_KEY_COUNT)?;
+        let word = keys.saturating_add(at + 1);
+        let end = match () {
+            () if args.is(word, "min") => End::Lowest,
+            () if args.is(word, "max") => End::Highest,
+            () => return Err(CommandError::Syntax),
+        };
+        let mut count = 1;
+        if args.len() > word + 1 {
+            if !args.is(word + 1, "count") || args.len() < word + 3 {
+                return Err(CommandError::Syntax);
+            }
+            count = integer_within(args.at(word + 2), 1, &BAD_POP_COUNT)?;
+            if args.len() > word + 3 {
+                return Err(CommandError::Syntax);
+            }
+        }
+        Ok(Self { args, keys_at: at + 1, keys, end, count })
+    }
+
+    /// Takes from the first sorted set that has any members; false if none has.
+    pub(super) fn run(self, cx: &mut Cx<'_>, reply: &mut Reply<'_>) -> Result<bool, CommandError> {
+        for key in self.args.iter_from(self.keys_at).take(self.keys) {
+            let popped = pop_from(cx, key, self.end, self.count, |zset, ranks| {
+                reply.array(2);
+                reply.bulk(key);
+                reply_popped(zset, ranks, self.end, Shape::Nested, reply);
+            })?;
+            if popped.is_some() {
+                return Ok(true);
+            }
+        }
+        Ok(false)
+    }
 }

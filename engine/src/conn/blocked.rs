@@ -1,0 +1,38 @@
+//! What a connection keeps of the blocking command it is in.
+
+use crate::command::blocking::Patience;
+use crate::ids::ReactorId;
+
+/// A command that has been sent and may wait. Only this connection's reactor decides how the wait ends.
+#[derive(Debug)]
+pub struct Blocked {
+    /// Its place in the reply order.
+    pub seq: u32,
+    pub patience: Patience,
+    pub unserved: Unserved,
+    /// Where it stands in line.
+    pub shards: Vec<ReactorId>,
+    pub state: BlockedState,
+    /// Shards whose offers came while another was being taken.
+    pub missed: Vec<ReactorId>,
+    /// When the wait is over, in microseconds of the monotonic clock; `None`: never, or not known yet.
+    pub deadline_us: Option<u64>,
+}
+
+/// What is answered when a wait ends with nothing.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Unserved {
+    NullArray,
+    /// WAIT: so many replicas.
+    Replicas(i64),
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum BlockedState {
+    /// Its first attempt is under way: it may be served yet.
+    Trying,
+    /// It stands in line.
+    Waiting,
+    /// It has accepted a shard's offer, and will be served, or wait on.
+    Taking,
+}
