@@ -1,4 +1,4 @@
-//! Resident bytes per key after a load of distinct keys.
+//! Resident bytes per key after a load of distinct keys: strings, or whatever one command makes of each.
 
 use std::fmt;
 use std::time::Duration;
@@ -28,6 +28,9 @@ pub struct MemoryArgs {
     /// Bytes of a value
     #[arg(short, long, value_name = "BYTES", default_value_t = 64)]
     pub data_size: usize,
+    /// The command that makes a key, with `__key__` and `__data__` in it, where it is not SET
+    #[arg(long, value_name = "LINE", conflicts_with = "ttl")]
+    pub command: Option<String>,
     /// Give every key a time to live
     #[arg(long, value_name = "SECONDS")]
     pub ttl: Option<u64>,
@@ -41,6 +44,7 @@ pub struct Memory {
     pub machine: Machine,
     pub keys: u64,
     pub data_size: usize,
+    pub command: Option<String>,
     pub ttl_s: Option<u64>,
     pub servers: Vec<Footprint>,
 }
@@ -60,23 +64,29 @@ pub fn memory(args: &MemoryArgs) -> Result<Memory, Error> {
     let peers = args.peers.find()?.into_iter().filter(Peer::keeps_values);
     let servers = peers.map(|peer| footprint(args, &peer)).collect::<Result<_, _>>()?;
     let MemoryArgs { keys, data_size, ttl, .. } = *args;
-    Ok(Memory { machine: Machine::this(), keys, data_size, ttl_s: ttl, servers })
+    let command = args.command.clone();
+    Ok(Memory { machine: Machine::this(), keys, data_size, command, ttl_s: ttl, servers })
 }
 
 fn footprint(args: &MemoryArgs, peer: &Peer) -> Result<Footprint, Error> {
     let server = peer.start(usize::from(args.reactors), &args.peers.server_cpus)?;
     let empty_bytes = server.process.resident_bytes()?;
     let keys = KeySpace::new(b"key:", KEY_DIGITS, 0, args.keys - 1)?;
-    let line = match args.ttl {
-        Some(seconds) => format!("SET __key__ __data__ EX {seconds}"),
-        None => "SET __key__ __data__".to_owned(),
+    let line = match (&args.command, args.ttl) {
+        (Some(line), _) => line.clone(),
+        (None, Some(seconds)) => format!("SET __key__ __data__ EX {seconds}"),
+        (None, None) => "SET __key__ __data__".to_owned(),
     };
     let shape =
         SessionShape { clients: CLIENTS, threads: 1, cpus: Some(args.peers.client_cpus.clone()), seed: 1 };
     let mut session = Session::connect(&server.target, &shape)?;
     let filled = session.fill(&line, &keys, args.data_size, PIPELINE, &mut |_| {})?;
-    let checked = session.read_back(&keys, args.data_size, PIPELINE, true, &mut |_| {})?;
-    if filled.errors() + checked.errors() + checked.mismatches() > 0 {
+    let mut failures = filled.errors();
+    if args.command.is_none() {
+        let checked = session.read_back(&keys, args.data_size, PIPELINE, true, &mut |_| {})?;
+        failures += checked.errors() + checked.mismatches();
+    }
+    if failures > 0 {
         let reason = format!("values are not as written; {:?}", filled.error_texts);
         return Err(Error::Invalid { peer: peer.name.to_owned(), workload: "memory".to_owned(), reason });
     }
@@ -96,7 +106,10 @@ impl fmt::Display for Memory {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(&self.machine.text())?;
         let ttl = self.ttl_s.map_or(String::new(), |seconds| format!(", living {seconds} s"));
-        writeln!(f, "{} keys of 16 bytes, values of {} bytes{ttl}\n", self.keys, self.data_size)?;
+        match &self.command {
+            Some(line) => writeln!(f, "{} keys of 16 bytes, by {line}\n", self.keys)?,
+            None => writeln!(f, "{} keys of 16 bytes, values of {} bytes{ttl}\n", self.keys, self.data_size)?,
+        }
         writeln!(
             f,
             "{:<10} {:>10} {:>11} {:>10} {:>11}",
