@@ -18,7 +18,7 @@ fn for_seeds(test: impl Fn(u64) + std::panic::RefUnwindSafe) {
     let number = |name: &str| std::env::var(name).ok().and_then(|value| value.parse().ok());
     let seeds = match number("BOBBIN_SIM_SEED") {
         Some(seed) => seed..seed + 1,
-        None => 0..number("BOBBIN_SIM_SEEDS").unwrap_or(300),
+        None => 0..number("BOBBIN_SIM_SEEDS").unwrap_or(3000),
     };
     for seed in seeds {
         if let Err(failure) = std::panic::catch_unwind(|| test(seed)) {
