@@ -13,7 +13,7 @@ pub struct Blocked {
     /// Where it stands in line.
     pub shards: Vec<ReactorId>,
     pub state: BlockedState,
-    /// Shards whose offers came while another was being taken.
+    /// Shards whose offers came while it could not take them.
     pub missed: Vec<ReactorId>,
     /// When the wait is over, in microseconds of the monotonic clock; `None`: never, or not known yet.
     pub deadline_us: Option<u64>,

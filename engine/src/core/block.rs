@@ -138,6 +138,10 @@ impl Core {
     fn begin_waiting(&mut self, conn: &mut Conn) {
         let Some(blocked) = &mut conn.blocked else { return };
         blocked.state = BlockedState::Waiting;
+        let wait = ReplyTo { reactor: self.id, conn: conn.id, seq: blocked.seq };
+        for shard in std::mem::take(&mut blocked.missed) {
+            self.post_tx(shard, TxMessage::Recheck { wait });
+        }
         self.timers.blocked_clients += 1;
         if let Patience::Ms(ms) = blocked.patience {
             let deadline_us = self.env.now.mono_us.saturating_add(ms.saturating_mul(1000));
@@ -247,11 +251,11 @@ impl Core {
                 blocked.state = BlockedState::Taking;
                 Accepted::Yes
             }
-            BlockedState::Taking => {
+            // One that has just been put in line may not have been told so yet.
+            BlockedState::Taking | BlockedState::Trying => {
                 blocked.missed.push(shard);
                 Accepted::Busy
             }
-            BlockedState::Trying => Accepted::Busy,
         }
     }
 
