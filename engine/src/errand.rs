@@ -62,6 +62,11 @@ pub trait Errand: Debug + Send + Sync + 'static {
         &[]
     }
 
+    /// What the journal is to say of it, if it changes anything: a database, and a command.
+    fn effect(&self) -> Option<(usize, OwnedArgs)> {
+        None
+    }
+
     /// Runs on every target.
     fn visit(&self, core: &mut Core) -> Self::Answer;
 
@@ -72,6 +77,9 @@ pub trait Errand: Debug + Send + Sync + 'static {
         core: &mut Core,
         reply: &mut Reply<'_>,
     ) -> Result<(), CommandError>;
+
+    /// Runs on the asker instead, if the client is gone by then.
+    fn abandon(&self, _: &mut Core) {}
 }
 
 /// Does the same on every target, then answers OK.
@@ -102,6 +110,7 @@ pub type AnyAnswer = Box<dyn Any + Send>;
 pub trait AnyErrand: Debug + Send + Sync {
     fn need(&self) -> Need;
     fn keys(&self) -> &[Box<[u8]>];
+    fn effect(&self) -> Option<(usize, OwnedArgs)>;
     fn visit(&self, core: &mut Core) -> AnyAnswer;
     fn finish(
         &self,
@@ -109,6 +118,7 @@ pub trait AnyErrand: Debug + Send + Sync {
         core: &mut Core,
         reply: &mut Reply<'_>,
     ) -> Result<(), CommandError>;
+    fn abandon(&self, core: &mut Core);
 }
 
 impl<E: Errand> AnyErrand for E {
@@ -118,6 +128,10 @@ impl<E: Errand> AnyErrand for E {
 
     fn keys(&self) -> &[Box<[u8]>] {
         Errand::keys(self)
+    }
+
+    fn effect(&self) -> Option<(usize, OwnedArgs)> {
+        Errand::effect(self)
     }
 
     fn visit(&self, core: &mut Core) -> AnyAnswer {
@@ -135,6 +149,10 @@ impl<E: Errand> AnyErrand for E {
             .map(|answer| *answer.downcast::<E::Answer>().expect("an errand's answers are its own"))
             .collect();
         Errand::finish(self, typed, core, reply)
+    }
+
+    fn abandon(&self, core: &mut Core) {
+        Errand::abandon(self, core);
     }
 }
 

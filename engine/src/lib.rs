@@ -1,5 +1,6 @@
 //! The Bobbin server, without its `main`: see ARCHITECTURE.md beside this crate's manifest.
 
+pub mod check;
 pub mod collections;
 pub mod command;
 pub mod config;
@@ -9,12 +10,16 @@ pub mod course;
 pub mod errand;
 pub mod error;
 pub mod ids;
+pub mod journal;
 pub mod limits;
+pub mod loader;
 pub mod logging;
 pub mod mesh;
 pub mod observe;
+pub mod pubsub;
 pub mod rdb;
 pub mod reactor;
+pub mod rules;
 pub mod server;
 pub mod startup;
 pub mod store;

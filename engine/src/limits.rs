@@ -34,6 +34,9 @@ pub const LOCAL_MESSAGES_MAX: usize = 1024;
 /// Commands of one EXEC that run without letting others go on: about a tenth of a millisecond.
 pub const EXEC_STEP_COMMANDS: usize = 512;
 
+/// Locks that one transaction gives back without letting others go on: about half a millisecond.
+pub const RELEASED_LOCKS_MAX: usize = 4096;
+
 /// Replies a client may leave unread before its requests are left unread as well, where no output limit of its
 /// class is lower. Large, because a client may send a whole pipeline before it reads: stopping it too early would
 /// leave both ends writing.

@@ -1,4 +1,5 @@
-//! `bobbin-server`: reads the configuration, checks the machine and says what came of it.
+//! `bobbin-server`: reads the configuration, checks the machine and says what came of it; or checks the files of one
+//! that does not run.
 
 use std::{
     ffi::OsString,
@@ -7,7 +8,8 @@ use std::{
 };
 
 use bobbin_engine::{
-    config::{self, Arguments, Config, Invocation, Loaded},
+    check::Check,
+    config::{self, AppendFsync, Arguments, Config, Invocation, Loaded},
     logging::Log,
     server::Server,
     startup::{self, Host, Ready, banner::Banner},
@@ -23,6 +25,11 @@ fn main() -> ExitCode {
         Invocation::Version => print(&format!("Bobbin server v={}\n", env!("CARGO_PKG_VERSION"))),
         Invocation::Help => print(config::USAGE),
         Invocation::Run(arguments) => start(&arguments),
+        Invocation::Check(check) => run_check(&check),
+        Invocation::Misuse => {
+            eprint!("{}", config::USAGE);
+            ExitCode::FAILURE
+        }
     }
 }
 
@@ -30,6 +37,17 @@ fn main() -> ExitCode {
 fn print(text: &str) -> ExitCode {
     drop(std::io::stdout().write_all(text.as_bytes()));
     ExitCode::SUCCESS
+}
+
+fn run_check(check: &Check) -> ExitCode {
+    match check.run(&mut std::io::stdout().lock()) {
+        Ok(true) => ExitCode::SUCCESS,
+        Ok(false) => ExitCode::FAILURE,
+        Err(failure) => {
+            eprintln!("bobbin-server: {failure}");
+            ExitCode::FAILURE
+        }
+    }
 }
 
 fn start(arguments: &Arguments) -> ExitCode {
@@ -74,7 +92,13 @@ fn prepare(arguments: &Arguments) -> Result<(Ready, Log), Box<dyn std::error::Er
 
 /// A terminal gets the banner as it is; a log gets it line by line.
 fn announce(ready: &Ready) {
-    let banner = Banner { ready, durability: "none, data lives in memory only" };
+    let durability = match (ready.config.appendonly, ready.config.appendfsync) {
+        (false, _) => "none, data lives in memory only",
+        (true, AppendFsync::Always) => "journal, durable before every reply",
+        (true, AppendFsync::EverySec) => "journal, durable every second",
+        (true, AppendFsync::No) => "journal, durable when the kernel pleases",
+    };
+    let banner = Banner { ready, durability };
     for warning in &ready.warnings {
         tracing::warn!("{warning}");
     }

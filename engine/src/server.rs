@@ -7,11 +7,12 @@ use std::sync::{Arc, Barrier};
 use std::thread::JoinHandle;
 use std::time::{SystemTime, UNIX_EPOCH};
 
-use signal_hook::consts::{SIGINT, SIGTERM};
+use signal_hook::consts::{SIGINT, SIGTERM, SIGXFSZ};
 use signal_hook::iterator::Signals;
 
 use crate::core::{About, Core, Shared, Shutdown, Stopwatch};
 use crate::ids::ReactorId;
+use crate::loader;
 use crate::reactor::{Listener, Order, Plant, Reactor};
 use crate::startup::Ready;
 
@@ -58,8 +59,13 @@ impl Server {
         };
         let threads = ready.cpus.iter().enumerate().map(launch).collect::<io::Result<_>>()?;
         barrier.wait();
+        let server = Self { plant, threads, events };
+        if let Err(error) = loader::load(&server.plant, &shared) {
+            server.stop()?;
+            return Err(io::Error::other(error));
+        }
         tracing::info!("Ready to accept connections");
-        Ok(Self { plant, threads, events })
+        Ok(server)
     }
 
     /// Serves until a signal or a client says stop, or a reactor fails.
@@ -70,13 +76,11 @@ impl Server {
             }
             Ok(Event::Signal(signal)) => {
                 let name = if signal == SIGINT { "SIGINT" } else { "SIGTERM" };
-                tracing::warn!("Received {name}, stopping. Nothing to save: data lives in memory only");
+                tracing::warn!("Received {name}, stopping");
                 Ok(())
             }
             Ok(Event::Shutdown(how)) => {
-                tracing::warn!(
-                    "A client asked to stop ({how:?}). Nothing to save: data lives in memory only"
-                );
+                tracing::warn!("A client asked to stop ({how:?})");
                 Ok(())
             }
             Err(_) => Ok(()),
@@ -86,10 +90,12 @@ impl Server {
     }
 
     fn stop(self) -> io::Result<()> {
-        for index in 0..self.threads.len() {
+        let mut panicked = 0;
+        // The first writes the journal: it stops when it has all that the others did.
+        for (index, thread) in self.threads.into_iter().enumerate().rev() {
             self.plant.order(ReactorId::from_index(index), Order::Stop)?;
+            panicked += usize::from(thread.join().is_err());
         }
-        let panicked = self.threads.into_iter().filter_map(|thread| thread.join().err()).count();
         if panicked == 0 { Ok(()) } else { Err(io::Error::other("a reactor panicked")) }
     }
 }
@@ -97,6 +103,8 @@ impl Server {
 /// SIGTERM and SIGINT become events; the second of them ends the process at once.
 fn announce_signals(events: Sender<Event>) -> io::Result<()> {
     let mut signals = Signals::new([SIGTERM, SIGINT])?;
+    // A file that may not grow is a write that fails, not the end of the process.
+    signal_hook::flag::register(SIGXFSZ, Arc::default())?;
     let announce = move || {
         let mut told = false;
         for signal in signals.forever() {
@@ -158,8 +166,9 @@ impl Launch {
             tracing::warn!("reactor {} could not be pinned to CPU {}", self.id.0, self.cpu);
         }
         let config = self.shared.config();
-        let core =
+        let mut core =
             Core::new(self.id, Arc::clone(&self.shared), config, Stopwatch::Real(quanta::Clock::new()));
+        core.begin_loading();
         let reactor = Reactor::new(core, self.plant);
         self.ready.wait();
         let events = self.events.clone();

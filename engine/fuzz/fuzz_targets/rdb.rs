@@ -4,7 +4,7 @@
 //! cd engine/fuzz && cargo run --release --bin rdb -- -max_total_time=60 -dict=rdb.dict
 //! ```
 //!
-//! As `proto/fuzz` in all else; the fixed run is in `tests/rdb.rs`.
+//! As `proto/fuzz` in all else; the fixed run is in `tests/rdb/main.rs`.
 
 #![no_main]
 

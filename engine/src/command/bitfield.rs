@@ -101,6 +101,10 @@ fn write_all(
     }
     if changed {
         cx.changed(args.at(1), Event::string("setbit"));
+    } else if grown {
+        // No event tells of it, and it is there.
+        let db = cx.db;
+        cx.effects().tell(db, args.iter());
     }
     Ok(())
 }

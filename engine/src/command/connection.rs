@@ -21,7 +21,7 @@ const GREETING: u32 = flag::NOSCRIPT | ANYTIME | flag::NO_AUTH | flag::ALLOW_BUS
 const ANYTIME: u32 = flag::LOADING | flag::STALE | flag::FAST;
 
 pub const ROWS: &[Command] = &[
-    command("ping", -1, flag::FAST, Group::Connection, Run::Conn(ping))
+    command("ping", -1, flag::FAST | flag::LISTENING, Group::Connection, Run::Conn(ping))
         .tips(&["request_policy:all_shards", "response_policy:all_succeeded"])
         .docs("1.0.0", "O(1)", "Answers PONG, or the message given.", "[message]"),
     command("echo", 2, ANYTIME, Group::Connection, Run::Conn(echo)).docs(
@@ -48,19 +48,26 @@ pub const ROWS: &[Command] = &[
         "Selects the connection's database.",
         "index",
     ),
-    command("quit", -1, GREETING | flag::UNQUEUED, Group::Connection, Run::Conn(quit))
+    command("quit", -1, GREETING | flag::UNQUEUED | flag::LISTENING, Group::Connection, Run::Conn(quit))
         .deprecated("7.2.0", "closing the connection")
         .docs("1.0.0", "O(1)", "Closes the connection once its replies are out.", ""),
-    command("reset", 1, GREETING | flag::UNQUEUED, Group::Connection, Run::Conn(reset)).docs(
-        "6.2.0",
-        "O(1)",
-        "Makes the connection as it was when it was new.",
-        "",
-    ),
+    command(
+        "reset",
+        1,
+        GREETING | flag::UNQUEUED | flag::LISTENING | flag::BARRIER,
+        Group::Connection,
+        Run::Conn(reset),
+    )
+    .docs("6.2.0", "O(1)", "Makes the connection as it was when it was new.", ""),
 ];
 
 fn ping(session: &mut Session<'_>, args: Args<'_>) -> Result<(), CommandError> {
     match args.len() {
+        1 | 2 if session.conn.is_listening_only() => session.reply(|reply| {
+            reply.array(2);
+            reply.bulk(b"pong");
+            reply.bulk(args.get(1).unwrap_or_default());
+        }),
         1 => session.reply(|reply| reply.simple("PONG")),
         2 => session.reply(|reply| reply.bulk(args.at(1))),
         _ => return Err(CommandError::Arity("ping")),
@@ -213,6 +220,6 @@ fn reset(session: &mut Session<'_>, _: Args<'_>) -> Result<(), CommandError> {
     let authenticated = session.core.env.config.requirepass.is_empty();
     session.core.unwatch(session.conn);
     session.conn.reset(authenticated);
-    session.reply(|reply| reply.simple("RESET"));
+    session.end_subscriptions();
     Ok(())
 }

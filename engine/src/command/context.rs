@@ -3,6 +3,7 @@
 use super::Command;
 use crate::core::{Env, ShardRest};
 use crate::error::CommandError;
+use crate::journal::Effects;
 use crate::mesh::SessionBits;
 use crate::store::{Collection, Db, Entry, EntryMut, Expiry, Keyspace, Lookup, Object, is_due};
 
@@ -25,6 +26,17 @@ pub enum EventClass {
     Hash,
     Expired,
     Evicted,
+    /// A read that found nothing.
+    Missed,
+    /// A key that was not there.
+    New,
+}
+
+impl EventClass {
+    /// One bit for each.
+    pub const fn bit(self) -> u16 {
+        1 << self as u16
+    }
 }
 
 impl Event {
@@ -58,7 +70,12 @@ impl Event {
 
     pub const EXPIRED: Self = Self { class: EventClass::Expired, name: "expired" };
     pub const EVICTED: Self = Self { class: EventClass::Evicted, name: "evicted" };
+    pub const MISSED: Self = Self { class: EventClass::Missed, name: "keymiss" };
+    pub const NEW: Self = Self { class: EventClass::New, name: "new" };
 }
+
+/// Beyond a few dozen the lines fetched first are evicted again.
+const PREFETCHED_KEYS_MAX: usize = 64;
 
 /// The context of one keyed command. Handlers read and write through it; they cannot suspend.
 #[derive(Debug)]
@@ -78,10 +95,38 @@ impl Cx<'_> {
         self.env.now.unix_ms()
     }
 
+    /// What is to be journalled of the command.
+    #[inline]
+    pub fn effects(&mut self) -> &mut Effects {
+        &mut self.rest.effects
+    }
+
+    /// Tells the journal what the command did, where that is not what it was asked: see [`Effects::tell`].
+    #[inline]
+    pub fn tell<const N: usize>(&mut self, args: [&[u8]; N]) {
+        self.rest.effects.tell(self.db, args);
+    }
+
+    /// Notes that what the command does depends on the time: see [`Effects::date`].
+    #[inline]
+    pub fn depends_on_time(&mut self) {
+        let now_ms = self.now_ms();
+        self.rest.effects.date(now_ms);
+    }
+
     /// The database selected, without regard to expiry: for keys that this context has just looked at.
     #[inline]
     pub fn db(&mut self) -> &mut Db {
         self.keyspace.db_mut(self.db)
+    }
+
+    /// Has the keys that a command is about to look up fetched into the cache together, instead of one behind the other.
+    #[inline]
+    pub fn prefetch<'k>(&mut self, keys: impl ExactSizeIterator<Item = &'k [u8]>) {
+        if keys.len() > 1 {
+            let db = self.keyspace.db(self.db);
+            keys.take(PREFETCHED_KEYS_MAX).for_each(|key| db.prefetch(key));
+        }
     }
 
     /// Looks a key up to read it: counts a hit or a miss and touches the entry. An expired key is not found, and
@@ -107,12 +152,12 @@ impl Cx<'_> {
                 Some(entry)
             }
             Lookup::Missing => {
-                rest.stats.misses += 1;
+                rest.missed(db, key);
                 None
             }
             Lookup::Expired => {
-                rest.stats.misses += 1;
                 rest.note_expired(db, key);
+                rest.missed(db, key);
                 None
             }
         })
@@ -128,15 +173,24 @@ impl Cx<'_> {
                 Some(entry)
             }
             Lookup::Missing => {
-                self.rest.stats.misses += 1;
+                self.rest.missed(self.db, key);
                 None
             }
             Lookup::Expired => {
-                self.rest.stats.misses += 1;
                 self.rest.note_expired(self.db, key);
+                self.rest.missed(self.db, key);
                 None
             }
         }
+    }
+
+    /// The same for OBJECT: no event tells of a miss.
+    pub fn inspect(&mut self, key: &[u8]) -> Option<&Entry> {
+        if self.peek(key).is_none() {
+            self.rest.stats.misses += 1;
+            return None;
+        }
+        self.probe(key)
     }
 
     /// Looks a key up without a trace: no hit, no miss, no touch (MEMORY USAGE, DEBUG).

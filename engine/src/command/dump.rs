@@ -10,7 +10,7 @@ use super::number::integer;
 use super::spec::{Command, Group, KeySpec, Run, acl, command, flag, key_flag};
 use super::{Args, Cx, Event, hash, set, zset};
 use crate::error::CommandError;
-use crate::rdb;
+use crate::rdb::{self, Access};
 use crate::store::Entry;
 
 const TARGET: &[KeySpec] = &[KeySpec::one(1, key_flag::OW | key_flag::UPDATE)];
@@ -86,23 +86,22 @@ fn restore(cx: &mut Cx<'_>, args: Args<'_>, reply: &mut Reply<'_>) -> Result<(),
     if expiry_ms.is_some_and(|at_ms| at_ms <= cx.now_ms()) {
         if replaced {
             cx.changed(key, Event::generic("del"));
+            cx.tell([b"DEL", key]);
         }
     } else {
         options.set_access(cx, &entry);
         cx.db().insert(entry);
         cx.changed(key, Event::generic("restore"));
+        let mut digits = itoa::Buffer::new();
+        let at_ms = digits.format(expiry_ms.unwrap_or(0)).as_bytes();
+        cx.tell([b"RESTORE", key, at_ms, args.at(3), b"REPLACE", b"ABSTTL"]);
     }
     reply.ok();
     Ok(())
 }
 
 fn read(cx: &mut Cx<'_>, key: &[u8], expiry_ms: Option<u64>, payload: &[u8]) -> Result<Entry, CommandError> {
-    let limits = rdb::Limits {
-        list: chunk_limit(cx),
-        set: set::limits(cx),
-        zset: zset::limits(cx),
-        hash: hash::limits(cx),
-    };
+    let limits = value_limits(cx);
     let string_len_max = usize::try_from(cx.env.config.proto_max_bulk_len).unwrap_or(usize::MAX);
     let (value_type, mut value) =
         rdb::open(payload, cx.rest.payload_checksum, string_len_max).map_err(|error| match error {
@@ -115,11 +114,14 @@ fn read(cx: &mut Cx<'_>, key: &[u8], expiry_ms: Option<u64>, payload: &[u8]) -> 
     })
 }
 
-/// What the value's access clock is to say.
-#[derive(Clone, Copy, Debug)]
-enum Access {
-    IdleSecs(u64),
-    Frequency(u8),
+/// What values that are read become, as the directives say now.
+pub(crate) fn value_limits(cx: &mut Cx<'_>) -> rdb::Limits {
+    rdb::Limits {
+        list: chunk_limit(cx),
+        set: set::limits(cx),
+        zset: zset::limits(cx),
+        hash: hash::limits(cx),
+    }
 }
 
 #[derive(Clone, Copy, Debug, Default)]
@@ -127,6 +129,7 @@ struct Options {
     replace: bool,
     /// The time to live is a time.
     absolute: bool,
+    /// What the value's access clock is to say.
     access: Option<Access>,
 }
 

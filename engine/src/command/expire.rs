@@ -130,10 +130,12 @@ fn apply(cx: &mut Cx<'_>, key: &[u8], at_ms: i64, condition: Condition) -> bool 
         Ok(at_ms) if at_ms > now_ms => {
             entry.set_expiry(Some(at_ms));
             cx.changed(key, Event::generic("expire"));
+            cx.tell([b"PEXPIREAT", key, itoa::Buffer::new().format(at_ms).as_bytes()]);
         }
         _ => {
             cx.remove(key);
             cx.changed(key, Event::generic("del"));
+            cx.tell([b"DEL", key]);
         }
     }
     true

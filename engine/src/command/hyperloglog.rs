@@ -163,6 +163,8 @@ fn keep_cardinality(cx: &mut Cx<'_>, key: &[u8], cardinality: u64) {
     {
         hll::set_cached(bytes, cardinality);
         cx.changed_unannounced(key);
+        // No command that writes by its row, and it has written.
+        cx.tell([b"PFCOUNT", key]);
     }
 }
 

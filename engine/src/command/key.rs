@@ -102,6 +102,7 @@ const SAME_OBJECT: CommandError = CommandError::text("ERR source and destination
 
 fn del(cx: &mut Cx<'_>, args: Args<'_>, reply: &mut Reply<'_>) -> Result<(), CommandError> {
     let mut removed = 0;
+    cx.prefetch(args.iter_from(1));
     for key in args.iter_from(1) {
         if cx.remove(key) {
             cx.changed(key, Event::generic("del"));
@@ -113,6 +114,7 @@ fn del(cx: &mut Cx<'_>, args: Args<'_>, reply: &mut Reply<'_>) -> Result<(), Com
 }
 
 fn exists(cx: &mut Cx<'_>, args: Args<'_>, reply: &mut Reply<'_>) -> Result<(), CommandError> {
+    cx.prefetch(args.iter_from(1));
     let found = args.iter_from(1).filter(|key| cx.probe(key).is_some()).count();
     reply.int(found as i64);
     Ok(())
@@ -121,6 +123,7 @@ fn exists(cx: &mut Cx<'_>, args: Args<'_>, reply: &mut Reply<'_>) -> Result<(), 
 /// The one read that touches whatever CLIENT NO-TOUCH says.
 fn touch(cx: &mut Cx<'_>, args: Args<'_>, reply: &mut Reply<'_>) -> Result<(), CommandError> {
     cx.session.0 &= !SessionBits::NO_TOUCH;
+    cx.prefetch(args.iter_from(1));
     let found = args.iter_from(1).filter(|key| cx.find(key).is_some()).count();
     reply.int(found as i64);
     Ok(())
@@ -244,7 +247,7 @@ fn move_to(cx: &mut Cx<'_>, key: &[u8], to: usize) -> bool {
 }
 
 fn object_encoding(cx: &mut Cx<'_>, args: Args<'_>, reply: &mut Reply<'_>) -> Result<(), CommandError> {
-    match cx.probe(args.at(2)) {
+    match cx.inspect(args.at(2)) {
         Some(entry) => reply.bulk(entry.encoding().as_bytes()),
         None => reply.null(),
     }
@@ -262,7 +265,7 @@ const NOT_LRU: CommandError = CommandError::text(
 
 fn object_freq(cx: &mut Cx<'_>, args: Args<'_>, reply: &mut Reply<'_>) -> Result<(), CommandError> {
     let (config, now_ms) = (*cx.rest.evictor.config(), cx.now_ms());
-    match cx.probe(args.at(2)) {
+    match cx.inspect(args.at(2)) {
         None => reply.null(),
         Some(_) if !config.policy.is_lfu() => return Err(NOT_LFU),
         Some(entry) => reply.int(i64::from(config.frequency(entry, now_ms))),
@@ -272,7 +275,7 @@ fn object_freq(cx: &mut Cx<'_>, args: Args<'_>, reply: &mut Reply<'_>) -> Result
 
 fn object_idletime(cx: &mut Cx<'_>, args: Args<'_>, reply: &mut Reply<'_>) -> Result<(), CommandError> {
     let (config, now_ms) = (*cx.rest.evictor.config(), cx.now_ms());
-    match cx.probe(args.at(2)) {
+    match cx.inspect(args.at(2)) {
         None => reply.null(),
         Some(_) if config.policy.is_lfu() => return Err(NOT_LRU),
         Some(entry) => reply.int(config.idle_time_secs(entry, now_ms) as i64),
@@ -286,7 +289,7 @@ const SHARED_REFCOUNT: i64 = i32::MAX as i64;
 
 /// Nothing is shared here. Small numbers answer as Redis's do where it shares them.
 fn object_refcount(cx: &mut Cx<'_>, args: Args<'_>, reply: &mut Reply<'_>) -> Result<(), CommandError> {
-    match cx.probe(args.at(2)).map(Entry::value) {
+    match cx.inspect(args.at(2)).map(Entry::value) {
         None => reply.null(),
         Some(Value::Int(number)) if SHARED_INTEGERS.contains(&number) => reply.int(SHARED_REFCOUNT),
         Some(_) => reply.int(1),

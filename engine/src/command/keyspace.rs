@@ -3,7 +3,7 @@
 use bobbin_proto::Reply;
 
 use super::spec::{Command, Group, Run, acl, command, flag};
-use super::{Args, Session};
+use super::{Args, OwnedArgs, Session};
 use crate::core::{Core, Env};
 use crate::errand::{Errand, Need, Targets};
 use crate::error::CommandError;
@@ -29,7 +29,8 @@ pub const ROWS: &[Command] = &[
             "O(1), and O(N) afterwards in small steps, with N keys",
             "Removes every key of the database.",
             "[ASYNC|SYNC]",
-        ),
+        )
+        .on_replay(flush_again),
     command("flushall", -1, flag::WRITE | flag::BARRIER, Group::Server, Run::Conn(flushall))
         .acl(acl::KEYSPACE | acl::DANGEROUS)
         .tips(ALL_SHARDS_OK)
@@ -39,10 +40,12 @@ pub const ROWS: &[Command] = &[
             "O(1), and O(N) afterwards in small steps, with N keys",
             "Removes every key of every database.",
             "[ASYNC|SYNC]",
-        ),
+        )
+        .on_replay(flush_again),
     command("swapdb", 3, flag::WRITE | flag::FAST | flag::BARRIER, Group::Server, Run::Conn(swapdb))
         .acl(acl::KEYSPACE | acl::DANGEROUS)
-        .docs("4.0.0", "O(1)", "Lets two databases change places.", "index1 index2"),
+        .docs("4.0.0", "O(1)", "Lets two databases change places.", "index1 index2")
+        .on_replay(swap_again),
 ];
 
 /// The number of a database, as SELECT and its like take it.
@@ -114,6 +117,10 @@ fn check_flush_mode(args: Args<'_>) -> Result<(), CommandError> {
     }
 }
 
+fn flush_again(core: &mut Core, db: usize, args: Args<'_>) {
+    Flush { db: args.is(0, "flushdb").then_some(db) }.visit(core);
+}
+
 #[derive(Debug)]
 struct Flush {
     /// All, where none is named.
@@ -125,6 +132,11 @@ impl Errand for Flush {
 
     fn need(&self) -> Need {
         Need::Atomic
+    }
+
+    fn effect(&self) -> Option<(usize, OwnedArgs)> {
+        let name: &[u8] = if self.db.is_some() { b"FLUSHDB" } else { b"FLUSHALL" };
+        Some((self.db.unwrap_or(0), OwnedArgs::new(std::iter::once(name))))
     }
 
     fn visit(&self, core: &mut Core) {
@@ -147,6 +159,13 @@ fn swapdb(session: &mut Session<'_>, args: Args<'_>) -> Result<(), CommandError>
     Ok(())
 }
 
+fn swap_again(core: &mut Core, _: usize, args: Args<'_>) {
+    let [first, second] = [1, 2].map(|index| parse_db(args.at(index), &core.env));
+    if let (Ok(first), Ok(second)) = (first, second) {
+        SwapDb { first: first.into(), second: second.into() }.visit(core);
+    }
+}
+
 #[derive(Debug)]
 struct SwapDb {
     first: usize,
@@ -158,6 +177,11 @@ impl Errand for SwapDb {
 
     fn need(&self) -> Need {
         Need::Atomic
+    }
+
+    fn effect(&self) -> Option<(usize, OwnedArgs)> {
+        let [first, second] = [self.first, self.second].map(|db| db.to_string().into_bytes());
+        Some((0, OwnedArgs::new([b"SWAPDB", &first[..], &second].into_iter())))
     }
 
     fn visit(&self, core: &mut Core) {

@@ -9,7 +9,8 @@ use super::blocking::{
     patience_first,
 };
 use super::list::pop_one;
-use super::list_move::{Pop, SOURCE_AND_DESTINATION, TAKEN, end_at, move_element};
+use super::list_move::{SOURCE_AND_DESTINATION, TAKEN, end_at, move_element, pop_first};
+use super::pop::Pop;
 use super::spec::{Command, Group, KeySpec, Run, command, flag};
 use super::{Args, Cx};
 use crate::error::CommandError;
@@ -110,7 +111,7 @@ fn brpoplpush(cx: &mut Cx<'_>, args: Args<'_>, reply: &mut Reply<'_>) -> Result<
 }
 
 fn blmpop(cx: &mut Cx<'_>, args: Args<'_>, reply: &mut Reply<'_>) -> Result<(), CommandError> {
-    let request = Pop::parse(args, 2)?;
+    let pop = Pop::parse(args, 2, end_at)?;
     patience(args.at(1))?;
-    request.run(cx, reply).map(drop)
+    pop_first(cx, pop, reply).map(drop)
 }

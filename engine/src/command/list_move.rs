@@ -3,7 +3,7 @@
 use bobbin_proto::Reply;
 
 use super::list::{chunk_limit, pop_many, popped, push};
-use super::number::integer_within;
+use super::pop::Pop;
 use super::spec::{Command, Group, KeySpec, Run, command, flag, key_flag};
 use super::{Args, Cx};
 use crate::error::CommandError;
@@ -92,59 +92,26 @@ pub(super) fn move_element(
     Ok(true)
 }
 
-const NO_KEYS: CommandError = CommandError::text("ERR numkeys should be greater than 0");
-const NO_COUNT: CommandError = CommandError::text("ERR count should be greater than 0");
-
 fn lmpop(cx: &mut Cx<'_>, args: Args<'_>, reply: &mut Reply<'_>) -> Result<(), CommandError> {
-    if !Pop::parse(args, 1)?.run(cx, reply)? {
+    if !pop_first(cx, Pop::parse(args, 1, end_at)?, reply)? {
         reply.null_array();
     }
     Ok(())
 }
 
-/// COUNT and its number from `at` on, to the end. A number that is none is told of before what follows it.
-fn pop_count(args: Args<'_>, at: usize) -> Result<usize, CommandError> {
-    if args.len() == at {
-        return Ok(1);
-    }
-    if !args.is(at, "count") || args.len() == at + 1 {
-        return Err(CommandError::Syntax);
-    }
-    let count = integer_within(args.at(at + 1), 1, &NO_COUNT)?;
-    if args.len() == at + 2 { Ok(count) } else { Err(CommandError::Syntax) }
-}
-
-/// What LMPOP and BLMPOP are asked for.
-#[derive(Clone, Copy, Debug)]
-pub(super) struct Pop<'a> {
-    args: Args<'a>,
-    /// Where the keys begin, and how many there are.
-    keys_at: usize,
-    keys: usize,
-    end: End,
-    count: usize,
-}
-
-impl<'a> Pop<'a> {
-    /// The number of keys is the argument `at`.
-    pub(super) fn parse(args: Args<'a>, at: usize) -> Result<Self, CommandError> {
-        let keys = integer_within(args.at(at), 1, &NO_KEYS)?;
-        let end_index = keys.saturating_add(at + 1);
-        let end = end_at(args, end_index)?;
-        let count = pop_count(args, end_index + 1)?;
-        Ok(Self { args, keys_at: at + 1, keys, end, count })
-    }
-
-    /// Takes from the first list that has any; false if none has.
-    pub(super) fn run(self, cx: &mut Cx<'_>, reply: &mut Reply<'_>) -> Result<bool, CommandError> {
-        for key in self.args.iter_from(self.keys_at).take(self.keys) {
-            if cx.change(key, |_: &mut List| ())?.is_some() {
-                reply.array(2);
-                reply.bulk(key);
-                pop_many(cx, key, self.count, self.end, reply)?;
-                return Ok(true);
-            }
+/// Takes from the first list that has any elements; false if none has.
+pub(super) fn pop_first(
+    cx: &mut Cx<'_>,
+    pop: Pop<'_, End>,
+    reply: &mut Reply<'_>,
+) -> Result<bool, CommandError> {
+    for key in pop.keys() {
+        if cx.change(key, |_: &mut List| ())?.is_some() {
+            reply.array(2);
+            reply.bulk(key);
+            pop_many(cx, key, pop.count, pop.end, reply)?;
+            return Ok(true);
         }
-        Ok(false)
     }
+    Ok(false)
 }

@@ -10,7 +10,7 @@ use super::args::Args;
 use super::blocking::Blocking;
 use super::context::Cx;
 use super::session::Session;
-use crate::core::Caller;
+use crate::core::{Caller, Core};
 use crate::course::Course;
 use crate::error::CommandError;
 use crate::ids::CommandId;
@@ -49,6 +49,8 @@ pub mod flag {
     pub const UNQUEUED: u32 = 1 << 26;
     /// Ours: runs what MULTI has queued, and is judged by that.
     pub const RUNS_QUEUE: u32 = 1 << 27;
+    /// Ours: open to a connection that is subscribed to something and speaks RESP2.
+    pub const LISTENING: u32 = 1 << 28;
 
     /// Names in the order in which COMMAND INFO lists them; `may_replicate` and `protected` it keeps to itself.
     pub const NAMES: &[(u32, &str)] = &[
@@ -166,6 +168,7 @@ pub enum Group {
     Hash,
     Hyperloglog,
     List,
+    Pubsub,
     Server,
     Set,
     SortedSet,
@@ -175,7 +178,7 @@ pub enum Group {
 }
 
 impl Group {
-    pub const ALL: [Self; 13] = [
+    pub const ALL: [Self; 14] = [
         Self::Bitmap,
         Self::Connection,
         Self::Generic,
@@ -183,6 +186,7 @@ impl Group {
         Self::Hash,
         Self::Hyperloglog,
         Self::List,
+        Self::Pubsub,
         Self::Server,
         Self::Set,
         Self::SortedSet,
@@ -200,6 +204,7 @@ impl Group {
             Self::Hash => "hash",
             Self::Hyperloglog => "hyperloglog",
             Self::List => "list",
+            Self::Pubsub => "pubsub",
             Self::Server => "server",
             Self::Set => "set",
             Self::SortedSet => "sorted-set",
@@ -218,7 +223,7 @@ impl Group {
             Self::Hash => acl::HASH,
             Self::Hyperloglog => acl::HYPERLOGLOG,
             Self::List => acl::LIST,
-            Self::Server => 0,
+            Self::Pubsub | Self::Server => 0,
             Self::Set => acl::SET,
             Self::SortedSet => acl::SORTEDSET,
             Self::Stream => acl::STREAM,
@@ -367,6 +372,8 @@ pub enum Run {
     Wide(ShardFn, WideFn),
     /// As [`Self::Shard`]; where it finds nothing to answer, it may wait.
     Blocking(ShardFn, &'static Blocking),
+    /// The shard that owns the channel, which is the first argument. It is no key: no keyspace is touched.
+    Publish(ShardFn),
     /// Every shard runs the command on the keys it owns; the replies are merged.
     Scatter(ShardFn, Merge),
     /// Only subcommands run.
@@ -380,9 +387,11 @@ impl Run {
     #[inline]
     pub const fn on_shard(&self) -> Option<ShardFn> {
         match self {
-            Self::Shard(run) | Self::Wide(run, _) | Self::Blocking(run, _) | Self::Scatter(run, _) => {
-                Some(*run)
-            }
+            Self::Shard(run)
+            | Self::Wide(run, _)
+            | Self::Blocking(run, _)
+            | Self::Publish(run)
+            | Self::Scatter(run, _) => Some(*run),
             Self::Conn(_) | Self::Container | Self::ContainerOr(_) => None,
         }
     }
@@ -420,6 +429,7 @@ pub struct Command {
     secrets: SecretFn,
     actual_flags: Option<KeyFlagsFn>,
     further_key: Option<FurtherKeyFn>,
+    replay: Option<ReplayFn>,
 }
 
 /// Since when a command should not be used any more, and what should instead.
@@ -435,6 +445,9 @@ type SecretFn = fn(Args<'_>, usize) -> bool;
 type KeyFlagsFn = fn(Args<'_>) -> u16;
 /// A key that key specifications do not find in every request: index of the argument, and what is done with it.
 type FurtherKeyFn = fn(Args<'_>) -> Option<(usize, u16)>;
+
+/// What every shard does again when the journal has a command that is not one of keys, in a database.
+pub type ReplayFn = fn(&mut Core, usize, Args<'_>);
 
 /// A row without keys; the rest is added by the methods below.
 pub const fn command(name: &'static str, arity: i16, flags: u32, group: Group, run: Run) -> Command {
@@ -458,6 +471,7 @@ pub const fn command(name: &'static str, arity: i16, flags: u32, group: Group, r
         secrets: no_secrets,
         actual_flags: None,
         further_key: None,
+        replay: None,
     }
 }
 
@@ -512,6 +526,17 @@ impl Command {
     pub const fn differs(mut self, differs: &'static str) -> Self {
         self.differs = differs;
         self
+    }
+
+    /// Says how every shard does it again when the journal has it.
+    pub const fn on_replay(mut self, replay: ReplayFn) -> Self {
+        self.replay = Some(replay);
+        self
+    }
+
+    /// How every shard does it again, if it is not a command of keys.
+    pub const fn replay(&self) -> Option<ReplayFn> {
+        self.replay
     }
 
     /// Says which arguments are secrets.
@@ -595,10 +620,27 @@ impl Command {
     #[inline]
     pub const fn only_key(&self) -> Option<usize> {
         match self.keys {
-            [KeySpec { begin: Begin::Index(index), find: Find::Range { last: 0, .. }, .. }] => {
+            [KeySpec { begin: Begin::Index(index), find: Find::Range { last: 0, .. }, flags }]
+                if *flags & key_flag::NOT_KEY == 0 =>
+            {
                 Some(*index as usize)
             }
             _ => None,
+        }
+    }
+
+    /// Says something to whoever is subscribed to a channel.
+    #[inline]
+    pub const fn says_something(&self) -> bool {
+        matches!(self.run, Run::Publish(_))
+    }
+
+    /// Index of the argument that alone decides which shard runs the command: its only key, or a channel.
+    #[inline]
+    pub const fn routed_by(&self) -> Option<usize> {
+        match self.only_key() {
+            None if self.says_something() => Some(1),
+            key => key,
         }
     }
 

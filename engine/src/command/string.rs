@@ -205,8 +205,9 @@ fn set_on_conditions(cx: &mut Cx<'_>, args: Args<'_>, reply: &mut Reply<'_>) -> 
 fn store(cx: &mut Cx<'_>, key: &[u8], value: &[u8], expiry: Expiry) {
     cx.set_string(key, value, expiry);
     cx.changed(key, SET);
-    if let Expiry::At(_) = expiry {
+    if let Expiry::At(at) = expiry {
         cx.changed(key, EXPIRE);
+        cx.tell([b"SET", key, value, b"PXAT", itoa::Buffer::new().format(at).as_bytes()]);
     }
 }
 
@@ -286,9 +287,11 @@ fn expire_at(cx: &mut Cx<'_>, key: &[u8], at: u64) {
     if at <= cx.now_ms() {
         cx.remove(key);
         cx.changed(key, DEL);
+        cx.tell([b"DEL", key]);
     } else {
         cx.db().set_expiry(key, Some(at));
         cx.changed(key, EXPIRE);
+        cx.tell([b"PEXPIREAT", key, itoa::Buffer::new().format(at).as_bytes()]);
     }
 }
 
@@ -359,6 +362,7 @@ fn strlen(cx: &mut Cx<'_>, args: Args<'_>, reply: &mut Reply<'_>) -> Result<(), 
 
 fn mget(cx: &mut Cx<'_>, args: Args<'_>, reply: &mut Reply<'_>) -> Result<(), CommandError> {
     reply.array(args.len() - 1);
+    cx.prefetch(args.iter_from(1));
     for key in args.iter_from(1) {
         // A key that holds no string is answered like one that is not there.
         if reply_value(cx, key, reply).is_err() {
@@ -390,6 +394,7 @@ fn check_pairs(args: Args<'_>, command: &'static str) -> Result<(), CommandError
 }
 
 fn set_pairs(cx: &mut Cx<'_>, args: Args<'_>) {
+    cx.prefetch(args.iter_from(1).step_by(2));
     for index in (1..args.len()).step_by(2) {
         store(cx, args.at(index), args.at(index + 1), Expiry::None);
     }

@@ -1,5 +1,6 @@
 //! The command table: every family's rows joined at compile time, and the index that finds a row by name.
 
+use super::args::Args;
 use super::spec::{Command, flag, key_flag};
 use crate::ids::CommandId;
 
@@ -35,6 +36,7 @@ const FAMILIES: &[&[Command]] = &[
     super::lolwut::ROWS,
     super::memory::ROWS,
     super::monitor::ROWS,
+    super::pubsub::ROWS,
     super::replication::ROWS,
     super::scan::ROWS,
     super::server::ROWS,
@@ -82,6 +84,16 @@ pub fn find_sub(container: &Command, sub: &[u8]) -> Option<&'static Command> {
     name.push(b'|');
     name.extend_from_slice(sub);
     probe(&SUB_INDEX, &name)
+}
+
+/// The row of a request with as many arguments as it takes: of a container the subcommand's.
+pub fn find_request(args: Args<'_>) -> Option<&'static Command> {
+    let row = find(args.at(0))?;
+    let row = match args.get(1) {
+        Some(sub) if row.is_container() => find_sub(row, sub)?,
+        _ => row,
+    };
+    row.accepts(args.len()).then_some(row)
 }
 
 /// The row of a command or, by its full name, of a subcommand: as the arguments of COMMAND name them.
@@ -178,14 +190,15 @@ const fn check(row: &Command) {
     assert!(row.arity != 0);
     assert!(!(row.has(flag::WRITE) && row.has(flag::READONLY)), "a command reads or writes");
     assert!(!row.summary.is_empty() && !row.since.is_empty(), "a row is documented");
-    let keyed = row.run.on_shard().is_some();
+    let keyed = row.run.on_shard().is_some() && !row.says_something();
     assert!(!keyed || row.has(flag::WRITE) || row.has(flag::READONLY), "a keyed command reads or writes");
     assert!(!keyed || !row.keys.is_empty(), "a keyed command has keys");
     let mut at = 0;
     while at < row.keys.len() {
         let flags = row.keys[at].flags;
         let kinds = flags & (key_flag::RO | key_flag::RW | key_flag::OW | key_flag::RM);
-        assert!(kinds.is_power_of_two(), "a key is read, changed, overwritten or removed");
+        let is_key = flags & key_flag::NOT_KEY == 0;
+        assert!(!is_key || kinds.is_power_of_two(), "a key is read, changed, overwritten or removed");
         let changes = key_flag::UPDATE | key_flag::INSERT | key_flag::DELETE | key_flag::CHANGES;
         assert!(row.has(flag::WRITE) || flags & changes == 0, "who changes a key is a write");
         at += 1;

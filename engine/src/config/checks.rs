@@ -73,15 +73,6 @@ pub(super) fn title_template(word: &[u8]) -> Result<(), &'static str> {
     Ok(())
 }
 
-pub(super) fn keyspace_events(word: &[u8]) -> Result<(), &'static str> {
-    let is_class = |byte: &u8| b"Ag$lshzxeKEtmdn".contains(byte);
-    if word.iter().all(is_class) {
-        Ok(())
-    } else {
-        Err("Invalid event class character. Use 'Ag$lshzxeKEtmdn'.")
-    }
-}
-
 pub(super) fn oom_scores(words: &[Vec<u8>]) -> Result<(), &'static str> {
     if words.len() != 3 {
         return Err("wrong number of arguments");

@@ -1,4 +1,4 @@
-//! The command line: `bobbin-server [config-file] [-] [--directive value …]`.
+//! The command line: `bobbin-server [config-file] [-] [--directive value …]`, or a word that asks for something else.
 //!
 //! An option is turned into the configuration line it stands for, by Redis's rules: `--name` starts a line and
 //! what follows are its words, quoted, up to the next `--name`; the word after a bare `--name` is always a value,
@@ -7,6 +7,7 @@
 use std::{ffi::OsString, os::unix::ffi::OsStrExt as _, path::PathBuf};
 
 use super::syntax;
+use crate::check::Check;
 
 /// What to read the configuration from.
 #[derive(Debug, Default, PartialEq, Eq)]
@@ -21,16 +22,24 @@ pub struct Arguments {
 #[derive(Debug, PartialEq, Eq)]
 pub enum Invocation {
     Run(Arguments),
+    Check(Check),
+    /// Words that ask for nothing.
+    Misuse,
     Version,
     Help,
 }
 
 pub const USAGE: &str = "\
 Usage: bobbin-server [config-file] [-] [--directive value ...]
+       bobbin-server check DIR [--repair]
        bobbin-server -v | --version
        bobbin-server -h | --help
 
 A lone - reads the configuration from standard input. Options override the file.
+
+check verifies the journal of a data directory that no server runs on; it ends with
+0 if a server would start on it. With --repair it cuts off what is not whole, and
+keeps that aside. (A config file of that name is ./check.)
 
 Examples:
        bobbin-server                            run with the defaults
@@ -46,12 +55,26 @@ impl Invocation {
         match arguments.first().map(|first| first.as_bytes()) {
             Some(b"-v" | b"--version") => Self::Version,
             Some(b"-h" | b"--help") => Self::Help,
+            Some(b"check") => parse_check(&arguments[1..]),
             Some([first, ..]) if *first != b'-' => {
                 let file = Some(PathBuf::from(&arguments[0]));
                 Self::Run(Arguments { file, ..parse_options(&arguments[1..], false) })
             }
             _ => Self::Run(parse_options(arguments, true)),
         }
+    }
+}
+
+/// A directory, and perhaps what to do with it, in any order.
+fn parse_check(arguments: &[OsString]) -> Invocation {
+    let (options, dirs): (Vec<&OsString>, Vec<&OsString>) =
+        arguments.iter().partition(|argument| argument.as_bytes().starts_with(b"--"));
+    match (&dirs[..], &options[..]) {
+        ([dir], []) => Invocation::Check(Check { dir: dir.into(), repair: false }),
+        ([dir], [option]) if *option == "--repair" => {
+            Invocation::Check(Check { dir: dir.into(), repair: true })
+        }
+        _ => Invocation::Misuse,
     }
 }
 
@@ -159,6 +182,22 @@ mod tests {
             let Invocation::Run(parsed) = parse(arguments) else { panic!("does not run") };
             assert_eq!(parsed.standard_input, expected, "{arguments:?}");
         }
+    }
+
+    #[test]
+    fn a_directory_is_checked() {
+        let check = |repair| Invocation::Check(Check { dir: "data".into(), repair });
+        assert_eq!(parse(&["check", "data"]), check(false));
+        assert_eq!(
+            (parse(&["check", "data", "--repair"]), parse(&["check", "--repair", "data"])),
+            (check(true), check(true))
+        );
+        for misuse in
+            [&["check"] as &[&str], &["check", "a", "b"], &["check", "a", "--port"], &["check", "--repair"]]
+        {
+            assert_eq!(parse(misuse), Invocation::Misuse, "{misuse:?}");
+        }
+        assert!(matches!(parse(&["./check"]), Invocation::Run(_)));
     }
 
     #[test]

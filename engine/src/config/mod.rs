@@ -9,6 +9,7 @@ mod checks;
 mod choices;
 mod cli;
 mod directive;
+mod events;
 mod kind;
 mod load;
 mod reference;

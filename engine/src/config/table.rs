@@ -16,6 +16,7 @@ use super::{
     setting::{Frequency, MemoryOrPercent, Setting, Text},
     words::{BindAddresses, CpuList, OutputBufferLimits, Percentiles, Phrase, SavePoints, ShutdownFlags},
 };
+use crate::pubsub::EventClasses;
 
 directives! {
 group "Network" {
@@ -112,7 +113,7 @@ Live Runtime "client-query-buffer-limit" => client_query_buffer_limit: u64, memo
 Live Runtime "client-output-buffer-limit" => client_output_buffer_limit: OutputBufferLimits, words("<normal|replica|pubsub> <hard> <soft> <seconds>, once or more"), "normal 0 0 0 slave 268435456 67108864 60 pubsub 33554432 8388608 60", "Reply bytes held for one client before it is disconnected.";
 Inert Runtime "tracking-table-max-keys" => tracking_table_max_keys: u64, between(0, LONG_MAX), "1000000", "There is no client-side caching.";
 Live Runtime "busy-reply-threshold" | "lua-time-limit" => busy_reply_threshold: i64, timed(0, LONG_MAX, "milliseconds"), "5000", "Time after which a running script lets others be answered BUSY.";
-Inert Runtime "notify-keyspace-events" => notify_keyspace_events: Text, checked("event classes, of Ag$lshzxeKEtmdn", checks::keyspace_events), "", "No keyspace events are published.";
+Live Runtime "notify-keyspace-events" => notify_keyspace_events: EventClasses, checked("event classes, of Ag$lshzxeKEtmdn", |_| Ok(())), "", "Events of keys that are said to channels: K and E for the two channels, and classes of events, A for all but m and n.";
 }
 
 group "Observability" {
@@ -128,7 +129,7 @@ Live Runtime "appendonly" => appendonly: bool, Kind::Bool, "yes", "Journal every
 Live Runtime "appendfsync" => appendfsync: AppendFsync, AppendFsync::KIND, "everysec", "When the journal is made durable: always before a reply, every second, or when the kernel pleases.";
 Live Runtime "save" => save: SavePoints, words("<seconds> <changes>, once or more, or \"\""), "", "Snapshot after so many seconds if there were so many changes.";
 Inert Start "appendfilename" => appendfilename: Text, checked("a file name", checks::append_file_name), "appendonly.aof", "The journal names its files itself.";
-Inert Start "appenddirname" => appenddirname: Text, checked("a directory name", checks::append_dir_name), "appendonlydir", "The journal lives in dir.";
+Live Start "appenddirname" => appenddirname: Text, checked("a directory name", checks::append_dir_name), "appendonlydir", "Where in dir the journal is.";
 Inert Runtime "no-appendfsync-on-rewrite" => no_appendfsync_on_rewrite: bool, Kind::Bool, "no", "The journal is never rewritten by a forked process.";
 Inert Runtime "auto-aof-rewrite-percentage" => auto_aof_rewrite_percentage: i32, count(), "100", "The journal is cut by snapshots.";
 Inert Runtime "auto-aof-rewrite-min-size" => auto_aof_rewrite_min_size: u64, memory(0), "67108864", "The journal is cut by snapshots.";

@@ -19,6 +19,26 @@ pub struct Blocked {
     pub deadline_us: Option<u64>,
 }
 
+impl Blocked {
+    /// Of a command that is on its way to these shards.
+    pub fn new(seq: u32, patience: Patience, unserved: Unserved, shards: Vec<ReactorId>) -> Self {
+        Self {
+            seq,
+            patience,
+            unserved,
+            shards,
+            state: BlockedState::Trying,
+            missed: Vec::new(),
+            deadline_us: None,
+        }
+    }
+
+    /// It stands in line, or is being served.
+    pub fn is_waiting(&self) -> bool {
+        self.state != BlockedState::Trying
+    }
+}
+
 /// What is answered when a wait ends with nothing.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Unserved {

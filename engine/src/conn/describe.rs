@@ -9,6 +9,7 @@ use bobbin_proto::Version;
 use super::{Closing, Conn, Endpoints, Hold};
 use crate::command;
 use crate::mesh::SessionBits;
+use crate::pubsub::Topic;
 
 impl Conn {
     /// Appends the line, with its line end.
@@ -24,7 +25,9 @@ impl Conn {
         field(out, " idle", seconds_since(self.last_active_ms));
         field(out, " flags", self.flag_letters());
         field(out, " db", self.db);
-        out.extend_from_slice(b" sub=0 psub=0 ssub=0");
+        field(out, " sub", self.subscriptions(Topic::Channel));
+        field(out, " psub", self.subscriptions(Topic::Pattern));
+        field(out, " ssub", self.subscriptions(Topic::ShardChannel));
         field(out, " multi", if self.multi.is_open { self.multi.block.len() as i64 } else { -1 });
         self.describe_memory(out);
         field(out, " events", self.event_letters());
@@ -62,6 +65,7 @@ impl Conn {
     fn flag_letters(&self) -> String {
         let letters = [
             (self.monitor, 'O'),
+            (self.is_subscribed(), 'P'),
             (self.multi.is_open, 'x'),
             (self.hold == Hold::Paused || self.blocked.is_some(), 'b'),
             (self.closing == Closing::AfterFlush, 'c'),

@@ -5,8 +5,10 @@
 
 mod blocked;
 mod describe;
+mod gates;
 mod multi;
 mod order;
+mod subscribed;
 mod table;
 
 use std::net::SocketAddr;
@@ -14,12 +16,15 @@ use std::net::SocketAddr;
 use bobbin_proto::{Parser, Version};
 
 pub use blocked::{Blocked, BlockedState, Unserved};
-pub use multi::{Multi, Running, Watching};
+pub use gates::Gates;
+pub use multi::{Multi, Reach, Running, Watching};
 pub use order::ReplyOrder;
+pub use subscribed::Subscribed;
 pub use table::ConnTable;
 
-use crate::ids::{CommandId, ConnId};
+use crate::ids::{CommandId, ConnId, ReactorId};
 use crate::mesh::SessionBits;
+use crate::rules::{Rule, holds};
 
 /// The two ends of a connection, as CLIENT LIST shows them.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -119,6 +124,14 @@ pub enum Hold {
     Exec,
 }
 
+/// Commands of one kind that one reactor does in the order in which they are sent.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Following {
+    Publishes(ReactorId),
+    /// EXECs whose blocks run there in one step.
+    Blocks(ReactorId),
+}
+
 /// One client.
 #[derive(Debug)]
 pub struct Conn {
@@ -132,6 +145,10 @@ pub struct Conn {
     pub query_wanted: usize,
     /// Replies ready to be sent.
     pub out: Vec<u8>,
+    /// Which of them wait for the journal.
+    pub gates: Gates,
+    /// Some of them may be those of writes.
+    pub has_written: bool,
     pub order: ReplyOrder,
     pub db: u16,
     pub session: SessionBits,
@@ -155,6 +172,10 @@ pub struct Conn {
     pub running: Option<Box<Running>>,
     /// A command that may wait.
     pub blocked: Option<Box<Blocked>>,
+    /// What it is subscribed to, if it is to anything.
+    pub subscribed: Option<Box<Subscribed>>,
+    /// What it awaits, if more of the kind need not wait for it.
+    pub following: Option<Following>,
     /// Its socket is gone, and it stays for what is under way.
     pub is_orphan: bool,
     pub last_active_ms: u64,
@@ -198,6 +219,8 @@ impl Conn {
             query: Vec::new(),
             query_wanted: 0,
             out: Vec::new(),
+            gates: Gates::default(),
+            has_written: false,
             order: ReplyOrder::default(),
             db: 0,
             session: SessionBits::default(),
@@ -214,6 +237,8 @@ impl Conn {
             watching: None,
             running: None,
             blocked: None,
+            subscribed: None,
+            following: None,
             is_orphan: false,
             last_active_ms: now_ms,
             over_soft_since_ms: 0,
@@ -241,7 +266,7 @@ impl Conn {
     /// Not every command may be run, or not at once: checked for each, so it is one test.
     #[inline]
     pub fn is_restricted(&self) -> bool {
-        !self.authenticated | self.monitor | self.multi.is_open
+        !self.authenticated | self.monitor | self.multi.is_open | self.subscribed.is_some()
     }
 
     /// A command ran, or is on its way.
@@ -286,7 +311,18 @@ impl Conn {
 
     /// Bytes of replies that the client has not been sent.
     pub fn output_len(&self) -> usize {
-        self.out.len() + self.sending + self.order.aside_len()
+        let aside = self.subscribed.as_ref().map_or(0, |subscribed| subscribed.aside_len());
+        self.out.len() + self.sending + self.order.aside_len() + aside
+    }
+
+    /// Whether a barrier that is next has to wait for what was sent before it; its reply is then awaited.
+    #[inline]
+    pub fn has_to_wait(&mut self) -> bool {
+        let has_to_wait = !self.order.is_empty() && holds(Rule::BarriersWait);
+        if has_to_wait {
+            self.hold = Hold::Order;
+        }
+        has_to_wait
     }
 
     /// Commands in its input may be run.

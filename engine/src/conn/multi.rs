@@ -2,6 +2,7 @@
 
 use crate::errand::Asked;
 use crate::ids::{ReactorId, TxId, WatchId};
+use crate::journal::Batch;
 use crate::txn::Block;
 
 /// Commands queued since MULTI.
@@ -11,6 +12,33 @@ pub struct Multi {
     /// A command could not be queued: EXEC will refuse.
     pub is_aborted: bool,
     pub block: Block,
+    pub reach: Reach,
+}
+
+/// What a block needs: noted as it is queued, so that EXEC need not look through it.
+#[derive(Debug, Default)]
+pub struct Reach {
+    /// The shards that own its keys.
+    pub shards: Vec<ReactorId>,
+    /// Some command is the connection's own.
+    pub own: bool,
+    /// Some command visits other reactors.
+    pub visits: bool,
+    /// Some command says something to a channel: it runs on the shard that owns it.
+    pub says: bool,
+}
+
+impl Reach {
+    pub fn shard(&mut self, shard: ReactorId) {
+        if !self.shards.contains(&shard) {
+            self.shards.push(shard);
+        }
+    }
+
+    fn clear(&mut self) {
+        self.shards.clear();
+        (self.own, self.visits, self.says) = (false, false, false);
+    }
 }
 
 impl Multi {
@@ -19,6 +47,7 @@ impl Multi {
         self.is_open = false;
         self.is_aborted = false;
         self.block.clear();
+        self.reach.clear();
     }
 }
 
@@ -37,7 +66,13 @@ pub struct Running {
     pub block: Block,
     /// Commands that have been started.
     pub started: usize,
+    /// When all of them take effect, in Unix microseconds.
+    pub at_us: u64,
     pub shards: Vec<ReactorId>,
+    /// What its commands have done so far, for the journal.
+    pub effects: Batch,
+    /// Clients wait for keys on more than one of them.
+    pub is_awaited: bool,
     /// The EXEC itself, and what the stopwatch showed when it began.
     pub asked: Asked,
     pub start: u64,

@@ -102,6 +102,11 @@ impl ReplyOrder {
         }
     }
 
+    /// Takes back what was written to [`Self::aside`].
+    pub fn take_aside(&mut self) -> Vec<u8> {
+        self.aside.split_off(self.open)
+    }
+
     /// Fills an awaited place and moves everything that is due into `out`. Returns false when nobody awaits `seq`.
     pub fn fill(&mut self, seq: u32, reply: &[u8], out: &mut Vec<u8>) -> bool {
         let index = seq.wrapping_sub(self.front) as usize;

@@ -26,12 +26,14 @@ use std::sync::Arc;
 use bobbin_proto::Reply;
 
 use super::Core;
+use super::outbox::Outbox;
 use super::shard::{Caller, Env, ShardRest};
 use super::submit::Flow;
 use crate::command::blocking::Patience;
 use crate::command::{self, Args, Command, Cx, ShardFn};
-use crate::conn::{Blocked, BlockedState, Closing, Conn, Hold, Unserved};
+use crate::conn::{Blocked, BlockedState, Closing, Conn, Unserved};
 use crate::ids::{ConnId, ReactorId, ReplyTo, TxId};
+use crate::rules::{Rule, holds};
 use crate::store::Keyspace;
 use crate::txn::{Job, Part, Pending, Terms, TxMessage, Wait, Work, shares};
 
@@ -53,8 +55,7 @@ impl Core {
         run: ShardFn,
         args: Args<'_>,
     ) -> Flow {
-        if !conn.order.is_empty() {
-            conn.hold = Hold::Order;
+        if conn.has_to_wait() {
             return Flow::NotYet;
         }
         match self.sole_owner(row, args) {
@@ -101,18 +102,11 @@ impl Core {
         shards: Vec<ReactorId>,
     ) -> (Job, ReplyTo) {
         self.feed_monitors(conn, row, args);
-        let reply_to = self.hold_reply(conn);
-        conn.hold = Hold::Order;
+        let reply_to = self.hold_behind(conn);
         if let Some(blocking) = row.run.blocking() {
-            conn.blocked = Some(Box::new(Blocked {
-                seq: reply_to.seq,
-                patience: (blocking.patience)(args),
-                unserved: Unserved::NullArray,
-                shards,
-                state: BlockedState::Trying,
-                missed: Vec::new(),
-                deadline_us: None,
-            }));
+            let patience = (blocking.patience)(args);
+            let blocked = Blocked::new(reply_to.seq, patience, Unserved::NullArray, shards);
+            conn.blocked = Some(Box::new(blocked));
         }
         let job = Job { command: row.id, db: conn.db, session: conn.session, args: args.into() };
         (job, reply_to)
@@ -120,29 +114,17 @@ impl Core {
 
     /// WAIT: there are no replicas to wait for, only time.
     pub(crate) fn wait_for_replicas(&mut self, conn: &mut Conn, patience: Patience) {
-        let reply_to = self.hold_reply(conn);
-        conn.hold = Hold::Order;
-        conn.blocked = Some(Box::new(Blocked {
-            seq: reply_to.seq,
-            patience,
-            unserved: Unserved::Replicas(0),
-            shards: Vec::new(),
-            state: BlockedState::Trying,
-            missed: Vec::new(),
-            deadline_us: None,
-        }));
+        let reply_to = self.hold_behind(conn);
+        let blocked = Blocked::new(reply_to.seq, patience, Unserved::Replicas(0), Vec::new());
+        conn.blocked = Some(Box::new(blocked));
         self.begin_waiting(conn);
     }
 
     /// The command found nothing and stands in line: its time counts from now.
     fn begin_waiting(&mut self, conn: &mut Conn) {
         let Some(blocked) = &mut conn.blocked else { return };
-        blocked.state = BlockedState::Waiting;
         let wait = ReplyTo { reactor: self.id, conn: conn.id, seq: blocked.seq };
-        for shard in std::mem::take(&mut blocked.missed) {
-            self.post_tx(shard, TxMessage::Recheck { wait });
-        }
-        self.timers.blocked_clients += 1;
+        self.outbox.ask_again(blocked, wait);
         if let Patience::Ms(ms) = blocked.patience {
             let deadline_us = self.env.now.mono_us.saturating_add(ms.saturating_mul(1000));
             blocked.deadline_us = Some(deadline_us);
@@ -216,10 +198,12 @@ impl Core {
 
     /// A reply has come for a place in a connection's order, or the connection is gone: it waits no more.
     pub(super) fn leave_lines(&mut self, blocked: &Blocked, reply_to: ReplyTo) {
-        if blocked.state == BlockedState::Trying && blocked.deadline_us.is_none() {
-            return;
+        if blocked.is_waiting() {
+            self.withdraw_everywhere(blocked, reply_to);
         }
-        self.timers.blocked_clients -= 1;
+    }
+
+    fn withdraw_everywhere(&mut self, blocked: &Blocked, reply_to: ReplyTo) {
         if let Some(deadline_us) = blocked.deadline_us {
             self.timers.forget_wait(deadline_us, reply_to.conn);
         }
@@ -228,32 +212,30 @@ impl Core {
         }
     }
 
-    /// The connection's socket is gone.
+    /// The connection's socket is gone. A request that is still on its way goes before this.
     pub(super) fn abandon_wait(&mut self, conn: &mut Conn) {
         let Some(blocked) = conn.blocked.take() else { return };
         let reply_to = ReplyTo { reactor: self.id, conn: conn.id, seq: blocked.seq };
-        if blocked.state == BlockedState::Trying {
-            // The request is on its way before this.
-            for &shard in &blocked.shards {
-                self.post_tx(shard, TxMessage::Withdraw { wait: reply_to });
-            }
-        } else {
-            self.leave_lines(&blocked, reply_to);
+        if holds(Rule::TheGoneDoNotWait) {
+            self.withdraw_everywhere(&blocked, reply_to);
         }
     }
 
     /// Whether a connection still wants what a wait of its was for; if so, it is being served.
     pub(super) fn accept(&mut self, shard: ReactorId, wait: ReplyTo) -> Accepted {
         let blocked = self.conns.find(wait.conn).and_then(|conn| conn.blocked.as_mut());
-        let Some(blocked) = blocked.filter(|blocked| blocked.seq == wait.seq) else { return Accepted::Gone };
+        let Some(blocked) = blocked.filter(|blocked| blocked.seq == wait.seq) else {
+            return if holds(Rule::TheGoneTakeNothing) { Accepted::Gone } else { Accepted::Yes };
+        };
         match blocked.state {
+            BlockedState::Taking if !holds(Rule::OneOfferIsTaken) => Accepted::Yes,
             BlockedState::Waiting => {
                 blocked.state = BlockedState::Taking;
                 Accepted::Yes
             }
             // One that has just been put in line may not have been told so yet.
             BlockedState::Taking | BlockedState::Trying => {
-                blocked.missed.push(shard);
+                blocked.missed.extend(holds(Rule::MissedOffersAreMadeAgain).then_some(shard));
                 Accepted::Busy
             }
         }
@@ -263,10 +245,7 @@ impl Core {
     pub(super) fn waits_on(&mut self, wait: ReplyTo) {
         let blocked = self.conns.find(wait.conn).and_then(|conn| conn.blocked.as_mut());
         let Some(blocked) = blocked.filter(|blocked| blocked.seq == wait.seq) else { return };
-        blocked.state = BlockedState::Waiting;
-        for shard in std::mem::take(&mut blocked.missed) {
-            self.post_tx(shard, TxMessage::Recheck { wait });
-        }
+        self.outbox.ask_again(blocked, wait);
         self.end_wait_if_due(wait.conn);
     }
 
@@ -320,6 +299,16 @@ impl Core {
     pub(super) fn wait_over_shards(&mut self, job: &Job, reply_to: ReplyTo) -> Option<Wait> {
         let wait = settled_wait(&mut self.workspace, &mut self.shard.rest, &self.env, job, reply_to);
         self.is_waiting(reply_to).then_some(wait)
+    }
+}
+
+impl Outbox {
+    /// A command stands in line, or stands on: shards whose offers it could not take look again.
+    fn ask_again(&mut self, blocked: &mut Blocked, wait: ReplyTo) {
+        blocked.state = BlockedState::Waiting;
+        for shard in std::mem::take(&mut blocked.missed) {
+            self.post_tx(shard, TxMessage::Recheck { wait });
+        }
     }
 }
 

@@ -65,6 +65,9 @@ impl Core {
     /// clients have no limit, subscribers' holds for them.
     fn output_limit(&self, conn: &Conn) -> OutputBufferLimit {
         let limits = &self.env.config.client_output_buffer_limit;
+        if conn.is_subscribed() {
+            return limits.pubsub;
+        }
         let unlimited = limits.normal.hard_bytes == 0 && limits.normal.soft_bytes == 0;
         if conn.monitor && unlimited { limits.pubsub } else { limits.normal }
     }
@@ -90,7 +93,7 @@ impl Core {
         let (walk, next) = self.conns.walk(self.walked, seats);
         let is_idle = |conn: &Conn| {
             let silent_ms = now_ms.saturating_sub(conn.last_active_ms);
-            timeout_ms > 0 && silent_ms > timeout_ms && !conn.monitor && !conn.waits_for_server()
+            timeout_ms > 0 && silent_ms > timeout_ms && !conn.is_listener() && !conn.waits_for_server()
         };
         let late = walk.filter(|conn| is_idle(conn) || conn.over_soft_since_ms > 0);
         let ids: Vec<_> = late.map(|conn| conn.id).collect();

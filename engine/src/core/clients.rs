@@ -4,16 +4,20 @@ use std::sync::Arc;
 
 use super::{Core, Pause};
 use crate::conn::{Closing, Hold};
-use crate::errand::{Errand, Ticket};
+use crate::errand::{AnyErrand, Errand, Ticket};
 use crate::error::CommandError;
 use crate::ids::{ConnId, ReactorId};
 use crate::mesh::Message;
 
 impl Core {
-    /// Closes a connection of this reactor.
+    /// Closes a connection of this reactor. One that is closed at once is counted as a subscriber no more, also while its
+    /// socket is still open.
     pub(crate) fn close_client(&mut self, id: ConnId, when: Closing) {
         if let Some(mut conn) = self.conns.take_out(id) {
             conn.close(when);
+            if when == Closing::Now && !conn.is_subscribing() && conn.running.is_none() {
+                self.forget_subscriber(&mut conn);
+            }
             self.list(&mut conn);
             self.conns.put_back(conn);
         }
@@ -56,9 +60,19 @@ impl Core {
 
     /// Has an errand run on every reactor and does not wait for it.
     fn tell_all(&mut self, errand: impl Errand) {
-        let errand = Arc::new(errand);
-        for target in (0..self.env.shared.reactors()).map(ReactorId::from_index) {
-            let message = Message::Errand { from: self.id, ticket: Ticket::NOBODY, errand: errand.clone() };
+        self.tell((0..self.env.shared.reactors()).map(ReactorId::from_index), errand);
+    }
+
+    /// Has an errand run on some reactors and does not wait for it.
+    pub(super) fn tell(&mut self, targets: impl Iterator<Item = ReactorId>, errand: impl Errand) {
+        let mut targets = targets.peekable();
+        if targets.peek().is_none() {
+            return;
+        }
+        let errand: Arc<dyn AnyErrand> = Arc::new(errand);
+        for target in targets {
+            let message =
+                Message::Errand { from: self.id, ticket: Ticket::NOBODY, errand: Arc::clone(&errand) };
             self.outbox.post(target, message);
         }
     }

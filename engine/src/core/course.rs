@@ -9,9 +9,9 @@ use super::exec::terms_of;
 use super::shard::Caller;
 use super::submit::Flow;
 use crate::command::{self, Args, Command, ShardFn};
-use crate::conn::{Conn, Hold};
+use crate::conn::Conn;
 use crate::course::Round;
-use crate::ids::{ReactorId, TxId};
+use crate::ids::{ConnId, ReactorId, TxId};
 use crate::txn::{Given, Job, Outcome, Share, TxMessage, Work};
 
 impl Core {
@@ -27,14 +27,12 @@ impl Core {
         let caller = Caller { db: conn.db, session: conn.session };
         let course = if reactors > 1 { row.course(args, caller) } else { None };
         let Some(course) = course else { return self.submit_keyed(conn, row, run, None, args) };
-        if !conn.order.is_empty() {
-            conn.hold = Hold::Order;
+        if conn.has_to_wait() {
             return Flow::NotYet;
         }
         self.feed_monitors(conn, row, args);
         let job = Job { command: row.id, db: conn.db, session: conn.session, args: args.into() };
-        let reply_to = self.hold_reply(conn);
-        conn.hold = Hold::Order;
+        let reply_to = self.hold_behind(conn);
         let shares = (0..reactors).map(|shard| Share::whole(ReactorId::from_index(shard))).collect();
         let work = Work::Course { job, course, ns: 0 };
         self.begin_transaction(reply_to, work, shares, terms_of(conn.session));
@@ -42,12 +40,13 @@ impl Core {
     }
 
     /// The shard's side.
-    pub(super) fn run_round(&mut self, id: TxId, round: &dyn Round) {
+    pub(super) fn run_round(&mut self, id: TxId, round: &dyn Round, conn: ConnId) {
         let Some((from, _)) = self.schedule.part(id) else { return };
         let start = self.env.stopwatch.read();
         let given = Given::Answer(round.visit(self));
+        self.pass_effects(from, conn);
         let outcome = Outcome { given, ns: self.ns_since(start) };
-        self.post_tx(from, TxMessage::Done { id, shard: self.id, outcome });
+        self.post_done(from, id, outcome);
     }
 
     /// Carries a course on with what a round gave: every shard makes the next, or is let go.
@@ -63,8 +62,9 @@ impl Core {
         *ns += self.env.stopwatch.nanos(start, self.env.stopwatch.read());
         if let Ok(Some(round)) = next {
             let shards: Vec<_> = pending.shares.iter().map(|share| share.shard).collect();
+            let (at_us, conn) = (pending.at_us, pending.reply_to.conn);
             return shards.into_iter().for_each(|shard| {
-                self.post_tx(shard, TxMessage::Visit { id, round: Arc::clone(&round) });
+                self.post_tx(shard, TxMessage::Visit { id, at_us, round: Arc::clone(&round), conn });
             });
         }
         if let Err(error) = &next {
@@ -77,9 +77,8 @@ impl Core {
 
     fn end_course(&mut self, id: TxId, reply: &[u8], ok: bool) {
         let Some(pending) = self.coordinator.remove(id) else { return };
-        for share in &pending.shares {
-            self.post_tx(share.shard, TxMessage::Cancel { id });
-        }
+        let shards: Vec<_> = pending.shares.iter().map(|share| share.shard).collect();
+        self.release_shards(id, &shards);
         if let Work::Course { job, ns, .. } = &pending.work {
             let row = command::row(job.command);
             self.observe_away(pending.reply_to, row, job.args.as_args(), *ns, ok);

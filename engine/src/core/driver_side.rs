@@ -13,6 +13,7 @@ use crate::ids::{ConnId, ReactorId, ReplyTo};
 use crate::limits::{LANE_RETRY_US, LOCAL_MESSAGES_MAX, OUTPUT_BUFFERS_KEPT, OUTPUT_KEPT_BYTES};
 use crate::mesh::frame::{self, CommandHead, ReplyFrame};
 use crate::mesh::{Batch, Message};
+use crate::rules::{Rule, holds};
 use crate::txn::{Job, Part};
 
 /// What the driver is to do for one connection.
@@ -39,15 +40,17 @@ impl Core {
             self.end_hold(id, Hold::Lane);
         }
         self.step_held();
+        self.release_more();
         self.shard.set_clock(now);
         if now.mono_us >= self.timers.next_us() {
             self.run_timers();
         }
-        if self.env.config.maxmemory > 0 {
+        if self.env.config.maxmemory > 0 && !self.env.is_loading {
             self.make_room();
         } else {
             self.env.out_of_memory = false;
         }
+        self.spread_news();
     }
 
     /// Ends an iteration: notes how long it took.
@@ -92,6 +95,7 @@ impl Core {
             self.observed.counts.net_out += buffer.len() as u64;
             self.observed.counts.writes += 1;
             conn.sending = 0;
+            conn.has_written &= !(conn.out.is_empty() && conn.order.is_empty());
             if !conn.out.is_empty()
                 || conn.closing != Closing::No
                 || conn.hold == Hold::Output
@@ -129,10 +133,15 @@ impl Core {
         if conn.monitor {
             self.forget_monitor(conn.id);
         }
-        self.unwatch(&mut conn);
+        if holds(Rule::TheGoneDoNotWatch) {
+            self.unwatch(&mut conn);
+        }
         self.abandon_wait(&mut conn);
         conn.is_orphan = true;
-        let stays = conn.running.is_some();
+        let stays = conn.running.is_some() || conn.is_subscribing();
+        if !stays {
+            self.forget_subscriber(&mut conn);
+        }
         self.conns.put_back(conn);
         if !stays {
             self.conns.remove(id);
@@ -144,12 +153,14 @@ impl Core {
         while let Some(message) = batch.messages.pop_front() {
             self.handle(message);
         }
+        self.acknowledge_deliveries();
         let mut replies = &batch.replies[..];
         while let Some((conn, seq, reply, rest)) = frame::read_reply(replies) {
             self.fill(conn, seq, reply);
             replies = rest;
         }
         self.run_frames(from, &batch.commands);
+        self.spread_news();
         self.outbox.recycle(from, batch);
     }
 
@@ -161,6 +172,14 @@ impl Core {
                 self.handle_answer(from, ticket, answer, ns);
             }
             Message::Tx(message) => self.handle_tx(*message),
+            Message::Deliver { from, number, conns, push } => {
+                self.take_delivery(from, number, &conns, &push);
+            }
+            Message::Delivered { by, up_to } => self.take_receipt(by, up_to),
+            Message::TellFirst { from, ticket } => self.tell_first(from, ticket),
+            Message::ToldFirst { ticket } => self.told_first(ticket),
+            Message::Effects { stamp, effects } => self.take_to_journal(stamp, effects),
+            Message::Disk(news) => self.note_disk(news),
             Message::Monitor(line) => self.show_to_monitors(&line),
             Message::Slow { conn, command, ns, args } => {
                 self.log_slow_away(conn, command::row(command), ns, args.as_args());
@@ -173,7 +192,11 @@ impl Core {
         self.prefetch_frames(frames, &mut spans);
         let mut rest = frames;
         while let Some((head, bytes, behind)) = frame::read_command(rest, &mut spans) {
-            self.run_frame(from, head, Args::new(bytes, &spans));
+            let args = Args::new(bytes, &spans);
+            match self.held_time(from, &head) {
+                Some(at_us) => self.at_time(at_us, |core| core.run_frame(from, head, args)),
+                None => self.run_frame(from, head, args),
+            }
             rest = behind;
         }
         self.frame_spans = spans;
@@ -189,6 +212,13 @@ impl Core {
         }
     }
 
+    /// When a command takes effect that is one of a block's.
+    #[inline]
+    fn held_time(&self, from: ReactorId, head: &CommandHead) -> Option<u64> {
+        let block = holds_locks(head.session).then(|| self.held_times.get(&(from, head.conn)));
+        block.flatten().map(|(_, at_us)| *at_us)
+    }
+
     fn run_frame(&mut self, from: ReactorId, head: CommandHead, args: Args<'_>) {
         let row = command::row(head.command);
         let Some(run) = row.run.on_shard() else { return };
@@ -202,11 +232,18 @@ impl Core {
         let frame = ReplyFrame::begin(replies, head.conn, head.seq);
         let caller = Caller { db: head.db, session: head.session };
         let ok = self.shard.run(&self.env, row, run, caller, args, replies);
-        frame.finish(replies);
-        let ns = self.ns_since(start);
         let reply_to = ReplyTo { reactor: from, conn: head.conn, seq: head.seq };
+        if self.shard.rest.bus.has_news() {
+            let reply = frame.take_back(replies);
+            self.answer_behind_news(reply_to, reply);
+        } else {
+            frame.finish(replies);
+        }
+        let ns = self.ns_since(start);
         self.observe_away(reply_to, row, args, ns, ok);
-        if !holds_locks(head.session) {
+        if holds_locks(head.session) {
+            self.pass_effects(from, head.conn);
+        } else {
             self.settle_ready();
         }
     }
@@ -247,6 +284,7 @@ impl Core {
             budget -= 1;
             if let Some(message) = self.outbox.next_local() {
                 self.handle(message);
+                self.spread_news();
             } else {
                 for id in std::mem::take(&mut self.resumed) {
                     self.resume(id);
@@ -257,14 +295,18 @@ impl Core {
 
     /// Something is left to do that no input will announce.
     pub fn has_work(&self) -> bool {
-        self.outbox.has_local() || !self.resumed.is_empty()
+        self.outbox.has_local() || !self.resumed.is_empty() || self.has_loads()
     }
 
     /// Nothing is under way: no lock is held, no transaction or errand awaits an answer, no reply is awaited.
     pub fn is_at_rest(&self) -> bool {
         self.schedule.is_idle()
             && self.coordinator.is_empty()
+            && self.unwinding.is_empty()
             && self.visits.is_empty()
+            && self.receipts.is_idle()
+            && self.telling.is_idle()
+            && self.undelivered.is_empty()
             && !self.has_work()
             && self.conns.iter().all(|conn| conn.order.is_empty())
     }
@@ -291,9 +333,13 @@ impl Core {
         if std::mem::take(&mut conn.adopted) {
             action.adopt = Some(conn.about.fd);
         }
-        if conn.sending == 0 && !conn.out.is_empty() && conn.closing != Closing::Now {
-            let empty = self.output_buffers.pop().unwrap_or_default();
-            let full = std::mem::replace(&mut conn.out, empty);
+        let may_leave = self.open_gate(conn);
+        if conn.sending == 0 && may_leave > 0 && conn.closing != Closing::Now {
+            let mut rest = self.output_buffers.pop().unwrap_or_default();
+            rest.extend_from_slice(&conn.out[may_leave..]);
+            conn.out.truncate(may_leave);
+            let full = std::mem::replace(&mut conn.out, rest);
+            conn.gates.sent(full.len());
             conn.sending = full.len();
             action.send = Some(full);
         }
@@ -325,8 +371,8 @@ impl Core {
 
     /// Output: when [`Core::begin`] has to be called at the latest, in microseconds of the monotonic clock.
     pub fn next_deadline_us(&self) -> u64 {
-        let timers_us = self.timers.next_us();
-        if !self.stepping.is_empty() {
+        let timers_us = self.timers.next_us().min(self.journal_deadline_us());
+        if !self.stepping.is_empty() || !self.claiming.is_empty() || self.schedule.is_leaving() {
             return self.env.now.mono_us;
         }
         if self.stalled.is_empty() && !self.outbox.is_held_up() {

@@ -5,7 +5,7 @@ use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use crate::config::Config;
-use crate::ids::{ReactorId, TxId};
+use crate::ids::{ReactorId, Stamp, TxId};
 
 /// The time, as the driver tells it at the start of an iteration.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -53,6 +53,7 @@ impl Stopwatch {
 pub struct Shared {
     reactors: usize,
     last_tx: AtomicU64,
+    last_stamp: AtomicU64,
     last_client: AtomicU64,
     next_slow_entry: AtomicU64,
     clients: Vec<AtomicUsize>,
@@ -84,6 +85,7 @@ impl Shared {
         Self {
             reactors,
             last_tx: AtomicU64::new(0),
+            last_stamp: AtomicU64::new(0),
             last_client: AtomicU64::new(0),
             next_slow_entry: AtomicU64::new(0),
             clients: (0..reactors).map(|_| AtomicUsize::new(0)).collect(),
@@ -99,6 +101,20 @@ impl Shared {
 
     pub fn next_tx(&self) -> TxId {
         TxId(self.last_tx.fetch_add(1, Ordering::Relaxed) + 1)
+    }
+
+    /// The stamp of the next batch of the journal. Stamps are dense: whoever takes one has a batch for it.
+    pub fn next_stamp(&self) -> Stamp {
+        Stamp(self.last_stamp.fetch_add(1, Ordering::Relaxed) + 1)
+    }
+
+    pub fn last_stamp(&self) -> Stamp {
+        Stamp(self.last_stamp.load(Ordering::Relaxed))
+    }
+
+    /// The journal goes on behind this one.
+    pub fn set_last_stamp(&self, stamp: Stamp) {
+        self.last_stamp.store(stamp.0, Ordering::Relaxed);
     }
 
     pub fn next_client(&self) -> u64 {

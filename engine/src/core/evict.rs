@@ -7,6 +7,7 @@
 //!
 //! Invariants:
 //! - With `maxmemory 0` nothing here runs.
+//! - A key under a transaction's locks stays: what the transaction has seen holds until it is done.
 //! - A step is bounded by `maxmemory-eviction-tenacity`; the next iteration goes on.
 //! - While something waits to be freed the figure says too much, so nothing more is given up, nor any write refused.
 //! - A write is refused only over the limit, and when no shard has a key that the policy lets go.
@@ -85,7 +86,7 @@ impl Core {
         let mut left = step_len(self.env.config.maxmemory_eviction_tenacity);
         let mut found = true;
         while found && left > 0 && self.has_too_much() {
-            found = self.shard.evict_one(now_ms);
+            found = self.shard.evict_one(now_ms, |key| self.schedule.is_locked(key));
             left -= 1;
         }
         self.free_some();

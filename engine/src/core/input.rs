@@ -53,10 +53,12 @@ impl Core {
     /// Runs on a connection whose hold is over.
     pub(super) fn resume(&mut self, id: ConnId) {
         let Some(mut conn) = self.conns.take_out(id) else { return };
+        conn.settle_subscriptions();
         if conn.running.is_some() {
             self.run_on_held(&mut conn);
         }
-        if conn.is_orphan && conn.running.is_none() {
+        if conn.is_orphan && conn.running.is_none() && !conn.is_subscribing() {
+            self.forget_subscriber(&mut conn);
             self.conns.put_back(conn);
             return drop(self.conns.remove(id));
         }
@@ -71,6 +73,7 @@ impl Core {
         }
         self.list(&mut conn);
         self.conns.put_back(conn);
+        self.spread_news();
     }
 
     /// Runs what has been kept, and keeps what is left of it.

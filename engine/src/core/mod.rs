@@ -15,34 +15,49 @@ mod driver_side;
 mod env;
 mod evict;
 mod exec;
+mod held;
 mod input;
+mod journalling;
+mod loading;
 mod observing;
 mod outbox;
+mod pubsub;
 mod settle;
 mod shard;
 mod submit;
 mod tick;
 mod transact;
+mod unwind;
 mod visits;
+mod watch;
 
+use std::collections::VecDeque;
 use std::sync::Arc;
 
 use bobbin_cluster::SlotMap;
 
 pub use driver_side::Action;
 pub use env::{About, Now, Shared, Stopwatch};
+pub use journalling::UnknownEffect;
+pub use loading::Load;
 pub use shard::{Caller, Env, Shard, ShardRest};
 
+use crate::collections::Map;
 use crate::config::Config;
 use crate::conn::ConnTable;
-use crate::ids::{ConnId, ReactorId};
+use crate::ids::{ConnId, ReactorId, TxId};
 use crate::observe::Observed;
+use crate::pubsub::{Push, Receipts};
 use crate::store::Keyspace;
 use crate::txn::{Coordinator, Schedule};
 use evict::Allowance;
 use input::Group;
+use journalling::Journalling;
+use loading::Loading;
 use outbox::Outbox;
+use pubsub::Telling;
 use tick::Timers;
+use unwind::Unwinding;
 use visits::Visits;
 
 /// One reactor's core.
@@ -57,6 +72,9 @@ pub struct Core {
     outbox: Outbox,
     schedule: Schedule,
     coordinator: Coordinator,
+    unwinding: Unwinding,
+    journalling: Journalling,
+    loading: Loading,
     visits: Visits,
     /// Where the entries of keys brought together from several shards live while a command runs on them.
     workspace: Keyspace,
@@ -70,9 +88,19 @@ pub struct Core {
     stalled: Vec<ConnId>,
     /// Connections whose EXEC has its next step to make.
     stepping: Vec<ConnId>,
+    /// When the blocks take effect that run step by step, by their connections.
+    held_times: Map<(ReactorId, ConnId), (TxId, u64)>,
+    /// Transactions that have more keys to ask for.
+    claiming: Vec<TxId>,
     last_watch: u64,
     /// Keys are being settled, further out on the stack.
     is_settling: bool,
+    receipts: Receipts,
+    telling: Telling,
+    /// What was said to connections of this core and has yet to be handed out.
+    undelivered: VecDeque<(Arc<[ConnId]>, Push)>,
+    /// The batch at hand had messages for connections here: whose, and the number of the last.
+    arrived: Option<(ReactorId, u64)>,
     pub pause: Option<Pause>,
     /// Where the walk over connections that looks for idle ones goes on.
     walked: usize,
@@ -121,6 +149,9 @@ impl Core {
             outbox: Outbox::new(id, reactors),
             schedule: Schedule::default(),
             coordinator: Coordinator::default(),
+            unwinding: Unwinding::default(),
+            journalling: Journalling::default(),
+            loading: Loading::default(),
             visits: Visits::default(),
             group: Group::default(),
             frame_spans: Vec::new(),
@@ -128,8 +159,14 @@ impl Core {
             resumed: Vec::new(),
             stalled: Vec::new(),
             stepping: Vec::new(),
+            claiming: Vec::new(),
+            held_times: Map::default(),
             last_watch: 0,
             is_settling: false,
+            receipts: Receipts::new(reactors),
+            telling: Telling::default(),
+            undelivered: VecDeque::new(),
+            arrived: None,
             pause: None,
             walked: 0,
             timers: Timers::default(),

@@ -5,6 +5,7 @@ use std::collections::VecDeque;
 use crate::ids::ReactorId;
 use crate::limits::BATCH_BYTES_MAX;
 use crate::mesh::{Batch, Message};
+use crate::txn::TxMessage;
 
 /// Emptied batches kept for each peer.
 const SPARES_MAX: usize = 4;
@@ -53,6 +54,11 @@ impl Outbox {
         }
     }
 
+    /// Sends a message of the protocol of transactions.
+    pub(super) fn post_tx(&mut self, to: ReactorId, message: TxMessage) {
+        self.post(to, Message::Tx(Box::new(message)));
+    }
+
     pub(super) fn next_local(&mut self) -> Option<Message> {
         self.local.pop_front()
     }
@@ -84,6 +90,11 @@ impl Outbox {
     /// Whether a batch has to be offered to its lane again.
     pub(super) fn is_held_up(&self) -> bool {
         self.peers.iter().any(|peer| peer.held_up)
+    }
+
+    /// Whether the batch for this reactor does.
+    pub(super) fn is_held_up_to(&self, to: ReactorId) -> bool {
+        self.peers[to.index()].held_up
     }
 
     /// Keeps an emptied batch that came from a reactor for what goes back to it.

@@ -10,9 +10,10 @@ use super::Core;
 use super::block::{Accepted, settled_wait};
 use crate::command;
 use crate::error::CommandError;
-use crate::ids::{ReactorId, ReplyTo, TxId};
+use crate::ids::{ReactorId, ReplyTo, TxId, WatchId};
+use crate::rules::{Rule, holds};
 use crate::store::{Lookup, Type};
-use crate::txn::{Change, Job, Lent, Part, Settling, Turn, TxMessage, Wait};
+use crate::txn::{Change, Grant, Job, Lent, Part, Settling, Turn, TxMessage, Wait};
 
 const KEY_GONE: CommandError = CommandError::text("UNBLOCKED the stream key no longer exists");
 
@@ -68,6 +69,13 @@ impl Core {
         self.shard.rest.attend();
     }
 
+    /// The client is gone before its command has its locks: nothing is to be taken out for it.
+    pub(super) fn withdraw_attempt(&mut self, wait: ReplyTo) {
+        if let Some(id) = self.schedule.attempt_of(wait) {
+            self.release(id);
+        }
+    }
+
     /// Settles keys that commands have filled that took no locks. Called before anything else runs on them.
     #[inline]
     pub(super) fn settle_ready(&mut self) {
@@ -82,9 +90,15 @@ impl Core {
         if std::mem::replace(&mut self.is_settling, true) {
             return;
         }
+        let mut held = VecDeque::new();
         while let Some(key) = self.shard.rest.ready.pop_front() {
-            self.schedule_alone(Part::Settle(Settling::new([key].into())));
+            if self.schedule.is_held(&key.1) {
+                held.push_back(key);
+            } else {
+                self.schedule_alone(Part::Settle(Box::new(Settling::new([key].into()))));
+            }
         }
+        self.shard.rest.ready = held;
         self.is_settling = false;
     }
 
@@ -94,15 +108,22 @@ impl Core {
         if self.shard.rest.ready.is_empty() {
             return self.schedule.release(id).1;
         }
-        let (held, other): (VecDeque<_>, _) = std::mem::take(&mut self.shard.rest.ready)
-            .into_iter()
-            .partition(|(_, key)| self.schedule.holds(id, key));
-        self.shard.rest.ready = other;
+        let held = self.take_filled(id);
         if held.is_empty() {
             return self.schedule.release(id).1;
         }
-        self.schedule.replace(id, self.id, Part::Settle(Settling::new(held)));
+        self.schedule.replace(id, self.id, Part::Settle(Box::new(Settling::new(held))));
         self.settle_part(id)
+    }
+
+    /// The keys that a part has filled under its locks, and somebody waits for.
+    pub(super) fn take_filled(&mut self, id: TxId) -> VecDeque<(u16, Box<[u8]>)> {
+        let ready = std::mem::take(&mut self.shard.rest.ready);
+        let (held, other) = ready
+            .into_iter()
+            .partition(|(_, key)| self.schedule.holds(id, key) && holds(Rule::OffersAreLocked));
+        self.shard.rest.ready = other;
+        held
     }
 
     /// Goes on with a settling part. Returns who has all of its locks because it is done.
@@ -112,23 +133,24 @@ impl Core {
             if settling.offered.is_some() {
                 return Vec::new();
             }
+            if let Some((coordinator, 0)) = settling.due {
+                self.post_tx(coordinator, TxMessage::Settled { id });
+                return Vec::new();
+            }
             let Some((db, key)) = settling.keys.front().cloned() else {
                 return self.schedule.release(id).1;
             };
             let after = settling.after;
             match self.look(id, db, &key, after) {
                 Look::Past(turn) => self.settling(id, |settling| settling.after = Some(turn)),
-                Look::Done => self.settling(id, |settling| {
-                    settling.keys.pop_front();
-                    settling.after = None;
-                }),
+                Look::Done => self.settling(id, Settling::end_first),
                 Look::Offered => return Vec::new(),
                 Look::Locked(also) => return self.settle_again(id, &also),
             }
         }
     }
 
-    fn settling(&mut self, id: TxId, change: impl FnOnce(&mut Settling)) {
+    pub(super) fn settling(&mut self, id: TxId, change: impl FnOnce(&mut Settling)) {
         if let Some((_, Part::Settle(settling))) = self.schedule.part(id) {
             change(settling);
         }
@@ -231,7 +253,7 @@ impl Core {
         Some((turn, db, key))
     }
 
-    fn go_on_settling(&mut self, id: TxId) {
+    pub(super) fn go_on_settling(&mut self, id: TxId) {
         let next = self.settle_part(id);
         self.hold_locks(next);
         self.settle_ready();
@@ -243,7 +265,7 @@ impl Core {
         let Some((_, wait)) = settling.offered else { return };
         debug_assert_eq!(from, self.id, "settling is the shard's own");
         settling.is_lent = true;
-        self.lend(under, wait.reactor, keys, false);
+        self.lend(under, wait.reactor, keys, None);
     }
 
     /// The other offer came to nothing.
@@ -268,24 +290,32 @@ impl Core {
     fn settle_again(&mut self, id: TxId, also: &[Box<[u8]>]) -> Vec<TxId> {
         let (part, next) = self.schedule.release(id);
         if let Some(Part::Settle(settling)) = part {
-            let also = settling.also.into_iter().chain(also.iter().cloned()).collect();
-            let settling = Settling { also, ..Settling::new(settling.keys) };
-            self.schedule_alone(Part::Settle(settling));
+            if let Some((coordinator, _)) = settling.due {
+                self.post_tx(coordinator, TxMessage::Settled { id });
+            }
+            let Settling { keys, also: before, .. } = *settling;
+            let also = before.into_iter().chain(also.iter().cloned()).collect();
+            let settling = Settling { also, ..Settling::new(keys) };
+            self.schedule_alone(Part::Settle(Box::new(settling)));
         }
         next
     }
 
     /// Takes keys out and sends them with the grant.
-    pub(super) fn lend(&mut self, id: TxId, to: ReactorId, keys: &[Box<[u8]>], watch_failed: bool) {
+    pub(super) fn lend(&mut self, id: TxId, to: ReactorId, keys: &[Box<[u8]>], watch: Option<WatchId>) {
+        // Before the keys leave: what is away cannot be looked at.
+        let grant = self.look_at_watch(watch);
+        let waits = &self.shard.rest.waits;
+        let is_awaited = !waits.is_empty() && keys.iter().any(|key| waits.has_any_line(key));
         let lent: Vec<Lent> = keys.iter().map(|key| self.shard.take_out(key)).collect();
         self.schedule.note_lent(lent.len());
-        self.post_tx(to, TxMessage::Granted { id, shard: self.id, lent, watch_failed });
+        self.grant(id, to, Grant { lent, is_awaited, ..grant });
     }
 
     /// Keys changed while they were away.
     pub(super) fn note_changed(&mut self, changed: &[Change]) {
-        for Change { db, key, is_watched } in changed {
-            self.shard.rest.note_changed(*db, key, *is_watched);
+        for Change { db, key, concerns, event } in changed {
+            self.shard.rest.note_changed(*db, key, *concerns, *event);
         }
     }
 }

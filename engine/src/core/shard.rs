@@ -1,20 +1,23 @@
 //! The shard: the data of one core, and what runs on it.
 
-use std::collections::VecDeque;
+use std::collections::{BTreeSet, VecDeque};
 use std::sync::Arc;
 
 use bobbin_proto::Reply;
 
 use super::env::{Now, Shared, Stopwatch};
 use crate::command::blocking::Patience;
-use crate::command::{Args, Command, Cx, Event, ShardFn};
+use crate::command::{Args, Command, Cx, Event, ShardFn, flag};
 use crate::config::Config;
 use crate::ids::{ReactorId, WatchId};
+use crate::journal::{Clock, Effects};
 use crate::mesh::SessionBits;
 use crate::observe::ShardStats;
+use crate::pubsub::Bus;
 use crate::rdb::Checksum;
+use crate::rules::{Rule, holds};
 use crate::store::{Entry, EvictConfig, Evictor, Expired, Keyspace, Lookup, Policy};
-use crate::txn::{Change, Lent, Waits, Watches};
+use crate::txn::{Change, Concerns, Lent, Waits, Watches};
 
 /// What surrounds the code that runs in a core.
 #[derive(Debug)]
@@ -27,11 +30,24 @@ pub struct Env {
     pub memory_used: u64,
     /// Memory is over `maxmemory` and nothing more can be evicted here.
     pub out_of_memory: bool,
+    /// What is on disk is being loaded.
+    pub is_loading: bool,
+    /// Why the journal cannot be written at the moment.
+    pub disk_failure: Option<Arc<str>>,
 }
 
 impl Env {
     pub fn new(shared: Arc<Shared>, config: Arc<Config>, stopwatch: Stopwatch) -> Self {
-        Self { shared, config, now: Now::default(), stopwatch, memory_used: 0, out_of_memory: false }
+        Self {
+            shared,
+            config,
+            now: Now::default(),
+            stopwatch,
+            memory_used: 0,
+            out_of_memory: false,
+            is_loading: false,
+            disk_failure: None,
+        }
     }
 }
 
@@ -55,6 +71,8 @@ pub struct ShardRest {
     pub payload_checksum: Checksum,
     pub watches: Watches,
     pub waits: Waits,
+    pub bus: Bus,
+    pub effects: Effects,
     /// Keys that somebody waits for and a command has changed, with their databases.
     pub ready: VecDeque<(u16, Box<[u8]>)>,
     /// Keys changed in the workspace, while they are noted: their shards are told.
@@ -62,7 +80,7 @@ pub struct ShardRest {
     /// Somebody wants to know of changes.
     is_attentive: bool,
     /// Keys that a read found expired; removed once the command has run.
-    expired: Vec<(usize, Box<[u8]>)>,
+    expired: BTreeSet<(usize, Box<[u8]>)>,
 }
 
 impl ShardRest {
@@ -76,8 +94,11 @@ impl ShardRest {
 
     /// Notes that a key has changed.
     #[inline]
-    pub fn changed(&mut self, db: usize, key: &[u8], _event: Event) {
-        self.changed_unannounced(db, key);
+    pub fn changed(&mut self, db: usize, key: &[u8], event: Event) {
+        self.stats.changes += 1;
+        if self.is_attentive {
+            self.tell_of_change(db, key, Concerns::All, Some(event));
+        }
     }
 
     /// Notes a change that has no event.
@@ -85,37 +106,60 @@ impl ShardRest {
     pub fn changed_unannounced(&mut self, db: usize, key: &[u8]) {
         self.stats.changes += 1;
         if self.is_attentive {
-            self.tell_of_change(db as u16, key, true);
+            self.tell_of_change(db, key, Concerns::All, None);
         }
     }
 
     /// Notes a change that nobody who watches the key is to see.
     #[inline]
-    pub fn changed_unwatched(&mut self, _db: usize, _key: &[u8], _event: Option<Event>) {
+    pub fn changed_unwatched(&mut self, db: usize, key: &[u8], event: Option<Event>) {
         self.stats.changes += 1;
+        if let Some(event) = event {
+            self.tell_event(db, key, event);
+        }
     }
 
     /// Has those who wait for a key look at it, though nobody who watches it is to see a change.
     pub fn wake(&mut self, db: usize, key: &[u8]) {
         if self.is_attentive {
-            self.tell_of_change(db as u16, key, false);
+            self.tell_of_change(db, key, Concerns::Waiters, None);
+        }
+    }
+
+    /// Notes a read that found nothing.
+    #[inline]
+    pub fn missed(&mut self, db: usize, key: &[u8]) {
+        self.stats.misses += 1;
+        self.tell_event(db, key, Event::MISSED);
+    }
+
+    /// Tells an event that concerns nobody but those who hear of it.
+    #[inline]
+    fn tell_event(&mut self, db: usize, key: &[u8], event: Event) {
+        if self.is_attentive && self.bus.classes.has(event.class) {
+            self.tell_of_change(db, key, Concerns::Nobody, Some(event));
         }
     }
 
     #[cold]
-    fn tell_of_change(&mut self, db: u16, key: &[u8], is_watched: bool) {
+    fn tell_of_change(&mut self, db: usize, key: &[u8], concerns: Concerns, event: Option<Event>) {
+        let db = db as u16;
         match &mut self.changes {
-            Some(changes) => changes.push(Change { db, key: key.into(), is_watched }),
-            None => self.note_changed(db, key, is_watched),
+            Some(changes) => changes.push(Change { db, key: key.into(), concerns, event }),
+            None => self.note_changed(db, key, concerns, event),
         }
     }
 
-    /// Tells those who watch a key of this shard, or wait for it.
-    pub fn note_changed(&mut self, db: u16, key: &[u8], is_watched: bool) {
-        if is_watched {
+    /// Tells those who watch a key of this shard, who wait for it, or who hear of its events.
+    pub fn note_changed(&mut self, db: u16, key: &[u8], concerns: Concerns, event: Option<Event>) {
+        if let Some(event) = event {
+            self.bus.notify(db, key, event);
+        }
+        if concerns == Concerns::All {
             self.watches.touch(db, key);
         }
-        if self.waits.has_line(db, key)
+        if concerns != Concerns::Nobody
+            && self.waits.has_line(db, key)
             && !self.ready.iter().any(|(other, name)| *other == db && **name == *key)
         {
             self.ready.push_back((db, key.into()));
@@ -131,7 +175,10 @@ impl ShardRest {
 
     /// Sees to it that changes are told to those who want to know.
     pub fn attend(&mut self) {
-        self.is_attentive = self.changes.is_some() || !self.watches.is_empty() || !self.waits.is_empty();
+        self.is_attentive = self.changes.is_some()
+            || !self.watches.is_empty()
+            || !self.waits.is_empty()
+            || !self.bus.classes.are_silent();
     }
 
     /// Notes changes from now on: the keys belong to other shards.
@@ -152,14 +199,20 @@ impl ShardRest {
         self.attend();
     }
 
+    /// Notes that a read found a key expired. It is gone from this moment, and is removed once the command has run.
     #[cold]
     pub fn note_expired(&mut self, db: usize, key: &[u8]) {
-        self.expired.push((db, key.into()));
+        if self.expired.insert((db, key.into())) {
+            self.effects.note(db, [b"DEL", key]);
+            self.stats.expired += 1;
+            self.changed(db, key, Event::EXPIRED);
+        }
     }
 
     /// Removes a key whose time is over.
     #[cold]
     pub fn expire(&mut self, keyspace: &mut Keyspace, db: usize, key: &[u8]) {
+        self.effects.note(db, [b"DEL", key]);
         let keys = keyspace.db_mut(db);
         if let Some(entry) = keys.remove(key) {
             keys.bury(entry);
@@ -170,8 +223,20 @@ impl ShardRest {
     /// Notes that a key was removed because its time is over.
     #[cold]
     pub fn count_expired(&mut self, db: usize, key: &[u8]) {
+        if !self.expired.is_empty() && self.expired.contains(&(db, key.into())) {
+            return;
+        }
         self.stats.expired += 1;
         self.changed(db, key, Event::EXPIRED);
+    }
+
+    /// Journals that the active pass has removed fields of a hash.
+    fn note_expired_fields(&mut self, db: usize, key: &[u8], fields: &[Vec<u8>]) {
+        if self.effects.is_on() {
+            let args: Vec<&[u8]> =
+                [b"HDEL", key].into_iter().chain(fields.iter().map(Vec::as_slice)).collect();
+            self.effects.note(db, args);
+        }
     }
 
     /// Notes that fields of a hash were removed because their time is over.
@@ -183,14 +248,16 @@ impl ShardRest {
     /// Notes that a key was removed to make room.
     pub fn count_evicted(&mut self, db: usize, key: &[u8]) {
         self.stats.evicted += 1;
+        self.effects.note(db, [b"DEL", key]);
         self.changed(db, key, Event::EVICTED);
     }
 
     #[cold]
     fn remove_expired(&mut self, keyspace: &mut Keyspace, now_ms: u64) {
         for (db, key) in std::mem::take(&mut self.expired) {
-            if let Lookup::Expired = keyspace.db(db).find_live(&key, now_ms) {
-                self.expire(keyspace, db, &key);
+            let keys = keyspace.db_mut(db);
+            if let Lookup::Expired = keys.find_live(&key, now_ms) {
+                keys.remove(&key).into_iter().for_each(|entry| keys.bury(entry));
             }
         }
     }
@@ -214,7 +281,7 @@ pub struct Caller {
 
 impl Shard {
     pub fn new(config: &Config, seed: u64, id: ReactorId) -> Self {
-        Self {
+        let mut shard = Self {
             keyspace: Keyspace::new(config.databases as usize, seed),
             rest: ShardRest {
                 rng: fastrand::Rng::with_seed(seed ^ (u64::from(id.0) << 48)),
@@ -224,18 +291,24 @@ impl Shard {
                 payload_checksum: Checksum::default(),
                 watches: Watches::default(),
                 waits: Waits::default(),
+                bus: Bus::default(),
+                effects: Effects::default(),
                 ready: VecDeque::new(),
                 changes: None,
                 is_attentive: false,
-                expired: Vec::new(),
+                expired: BTreeSet::new(),
             },
             clock_secs: 0,
-        }
+        };
+        shard.configure(config);
+        shard
     }
 
-    /// Follows a change of the directives on eviction.
+    /// Follows a change of the directives on eviction and notifications.
     pub fn configure(&mut self, config: &Config) {
         self.rest.evictor.set_config(evict_config(config));
+        self.rest.bus.classes = config.notify_keyspace_events;
+        self.rest.attend();
         self.clock_secs = 0;
     }
 
@@ -250,18 +323,40 @@ impl Shard {
         }
     }
 
-    /// A step of a database's active expiry. True if there is more to do.
-    pub fn expire_step(&mut self, db: usize, now_ms: u64, budget: usize) -> bool {
+    /// What the access clocks of keys are.
+    pub fn clock(&self) -> Clock {
+        if self.rest.evictor.config().policy.is_lfu() { Clock::Lfu } else { Clock::Lru }
+    }
+
+    /// A step of a database's active expiry, which leaves keys alone that are `in_use`. True if there is more to do.
+    pub fn expire_step(
+        &mut self,
+        db: usize,
+        now_ms: u64,
+        budget: usize,
+        in_use: impl Fn(&[u8]) -> bool,
+    ) -> bool {
         let Self { keyspace, rest, .. } = self;
         let keys = keyspace.db_mut(db);
         let mut removed = Vec::new();
-        let cut = keys.expire_step(now_ms, budget, |expired| match expired {
+        let mut fields = Vec::new();
+        let cut = keys.expire_step(now_ms, budget, in_use, |expired| match expired {
             Expired::Key(entry) => {
+                rest.effects.note(db, [b"DEL", entry.key()]);
                 rest.count_expired(db, entry.key());
                 removed.push(entry);
             }
-            Expired::Fields(entry, fields) => rest.count_expired_fields(db, entry.key(), fields),
+            Expired::Field(field) => {
+                if rest.effects.is_on() {
+                    fields.push(field.to_vec());
+                }
+            }
+            Expired::Fields(entry, count) => {
+                rest.note_expired_fields(db, entry.key(), &std::mem::take(&mut fields));
+                rest.count_expired_fields(db, entry.key(), count);
+            }
             Expired::Emptied(entry) => {
+                rest.effects.note(db, [b"DEL", entry.key()]);
                 rest.changed(db, entry.key(), Event::generic("del"));
                 removed.push(entry);
             }
@@ -270,10 +365,10 @@ impl Shard {
         cut
     }
 
-    /// Gives up one key, as the policy chooses. False if there is none it lets go.
-    pub fn evict_one(&mut self, now_ms: u64) -> bool {
+    /// Gives up one key, as the policy chooses, but none that is `in_use`. False if there is none it lets go.
+    pub fn evict_one(&mut self, now_ms: u64, in_use: impl Fn(&[u8]) -> bool) -> bool {
         let Self { keyspace, rest, .. } = self;
-        let Some((db, entry)) = rest.evictor.next_victim(keyspace, now_ms, &mut rest.rng) else {
+        let Some((db, entry)) = rest.evictor.next_victim(keyspace, now_ms, in_use, &mut rest.rng) else {
             return false;
         };
         rest.count_evicted(db, entry.key());
@@ -296,11 +391,17 @@ impl Shard {
 
     /// Whether a watched key has changed, or its time is over.
     pub fn watch_failed(&self, watch: Option<WatchId>, now_ms: u64) -> bool {
-        let Some(watch) = watch else { return false };
+        let Some(watch) = watch.filter(|_| holds(Rule::WatchesAreLookedAt)) else { return false };
         let is_over = |(db, key): (u16, &[u8])| {
             matches!(self.keyspace.db(db.into()).find_live(key, now_ms), Lookup::Expired)
         };
         self.rest.watches.has_changed(watch) || self.rest.watches.keys_of(watch).any(is_over)
+    }
+
+    /// When the time of the first of the watched keys is over, if it ever is.
+    pub fn watch_ends_ms(&self, watch: Option<WatchId>) -> Option<u64> {
+        let keys = watch.into_iter().flat_map(|watch| self.rest.watches.keys_of(watch));
+        keys.filter_map(|(db, key)| self.keyspace.db(db.into()).find(key)?.expiry()).min()
     }
 
     /// Takes a key's entries out of all databases.
@@ -343,7 +444,7 @@ impl Shard {
         }
     }
 
-    /// Does part of a command on this shard's keys.
+    /// Does part of a command on this shard's keys, and has it tell the journal what it did.
     pub fn with_context<R>(
         &mut self,
         env: &Env,
@@ -352,8 +453,10 @@ impl Shard {
         work: impl FnOnce(&mut Cx<'_>) -> R,
     ) -> R {
         let Self { keyspace, rest, .. } = self;
+        rest.effects.begin(caller.session.has(SessionBits::HOLDS_LOCKS));
         let mut cx = Cx { command, keyspace, rest, env, db: caller.db as usize, session: caller.session };
         let done = work(&mut cx);
+        rest.effects.end_part();
         rest.remove_expired(keyspace, env.now.unix_ms());
         done
     }
@@ -393,8 +496,12 @@ pub(super) fn run_on(
     out: &mut Vec<u8>,
 ) -> bool {
     let start = out.len();
+    let changes = rest.stats.changes;
+    rest.effects.begin(caller.session.has(SessionBits::HOLDS_LOCKS));
     let mut cx = Cx { command, keyspace, rest, env, db: caller.db as usize, session: caller.session };
     let ran = run(&mut cx, args, &mut Reply::new(out, caller.session.version()));
+    let has_changed = rest.stats.changes != changes && command.has(flag::WRITE);
+    rest.effects.end(has_changed, caller.db.into(), args);
     if !rest.expired.is_empty() {
         rest.remove_expired(keyspace, env.now.unix_ms());
     }

@@ -11,12 +11,13 @@ use super::exec::{aborted_because, flags_of, holds_locks, terms_of};
 use super::shard::Caller;
 use super::{Core, Pause};
 use crate::command::{self, Args, Command, Merge, Run, Session, ShardFn, flag};
-use crate::conn::{Conn, Hold};
+use crate::conn::{Conn, Following, Hold};
 use crate::error::{CommandError, QUOTED_MAX, before_nul, beginning};
 use crate::ids::{ReactorId, ReplyTo};
 use crate::mesh::SessionBits;
 use crate::mesh::frame::{CommandHead, push_command};
 use crate::observe::monitor_line;
+use crate::rules::{Rule, holds};
 use crate::txn::{Job, Part, Work, shares};
 
 /// What became of a command.
@@ -50,7 +51,7 @@ impl Core {
             return Flow::NotYet;
         }
         if conn.multi.is_open && !row.has(flag::UNQUEUED) {
-            conn.multi.block.push(row, args);
+            self.queue(conn, row, args);
             conn.reply(|out| out.extend_from_slice(b"+QUEUED\r\n"));
             conn.count_command(row.id);
             return Flow::Done;
@@ -61,6 +62,10 @@ impl Core {
     /// Runs a command that may run, wherever it belongs.
     #[inline]
     pub(super) fn dispatch(&mut self, conn: &mut Conn, row: &'static Command, args: Args<'_>) -> Flow {
+        if conn.following.is_some() && Self::waits_for_others(conn, row) {
+            return Flow::NotYet;
+        }
+        conn.has_written |= row.has(flag::WRITE | flag::RUNS_QUEUE);
         let flow = match row.run {
             Run::Shard(run) => self.submit_keyed(conn, row, run, None, args),
             Run::Wide(run, _) => self.submit_wide(conn, row, run, args),
@@ -68,6 +73,7 @@ impl Core {
                 self.submit_keyed(conn, row, run, None, args)
             }
             Run::Blocking(run, _) => self.submit_blocking(conn, row, run, args),
+            Run::Publish(run) => self.submit_publish(conn, row, run, args),
             Run::Scatter(run, merge) => self.submit_keyed(conn, row, run, Some(merge), args),
             Run::Conn(run) | Run::ContainerOr(run) => self.run_on_conn(conn, row, run, args),
             Run::Container => Flow::Done,
@@ -76,6 +82,24 @@ impl Core {
             conn.count_command(row.id);
         }
         flow
+    }
+
+    /// Whether a command has to wait for those of another kind that its connection awaits.
+    #[cold]
+    fn waits_for_others(conn: &mut Conn, row: &Command) -> bool {
+        if conn.order.is_empty() {
+            conn.following = None;
+        }
+        let waits = match conn.following {
+            None => false,
+            Some(Following::Publishes(_)) => !row.says_something(),
+            // MULTI, or EXEC, which sees for itself whether it may follow.
+            Some(Following::Blocks(_)) => !row.has(flag::UNQUEUED),
+        };
+        if waits {
+            conn.hold = Hold::Order;
+        }
+        waits
     }
 
     /// Subcommand, arity, authentication, server state.
@@ -94,6 +118,9 @@ impl Core {
         if !row.accepts(args.len()) {
             return Err(CommandError::Arity(row.name));
         }
+        if self.env.is_loading && !row.has(flag::LOADING) {
+            return Err(CommandError::text("LOADING Bobbin is loading the dataset in memory"));
+        }
         if conn.is_restricted() {
             self.check_restricted(conn, row)?;
         }
@@ -102,6 +129,11 @@ impl Core {
             if self.env.out_of_memory {
                 return Err(CommandError::OutOfMemory);
             }
+        }
+        if let Some(failure) = &self.env.disk_failure
+            && flags_of(conn, row, flag::WRITE)
+        {
+            return Err(CommandError::owned(format!("MISCONF Errors writing to the AOF file: {failure}")));
         }
         Ok(row)
     }
@@ -114,6 +146,13 @@ impl Core {
         }
         if conn.monitor && row.run.on_shard().is_some() {
             return Err(CommandError::text("ERR Replica can't interact with the keyspace"));
+        }
+        if conn.is_listening_only() && !row.has(flag::LISTENING) {
+            return Err(CommandError::owned(format!(
+                "ERR Can't execute '{}': only (P|S)SUBSCRIBE / (P|S)UNSUBSCRIBE / PING / QUIT / RESET are allowed in \
+                 this context",
+                row.name
+            )));
         }
         if conn.multi.is_open && row.has(flag::NO_MULTI) {
             return Err(CommandError::text("ERR Command not allowed inside a transaction"));
@@ -162,8 +201,7 @@ impl Core {
         run: command::ConnFn,
         args: Args<'_>,
     ) -> Flow {
-        if row.has(flag::BARRIER) && !conn.order.is_empty() {
-            conn.hold = Hold::Order;
+        if row.has(flag::BARRIER) && !Self::follows_blocks(conn, row) && conn.has_to_wait() {
             return Flow::NotYet;
         }
         conn.last_command = Some(row.id);
@@ -210,7 +248,7 @@ impl Core {
         if self.env.shared.reactors() == 1 {
             return Some(self.id);
         }
-        if let Some(key) = row.only_key() {
+        if let Some(key) = row.routed_by() {
             return Some(self.owner(args.at(key)));
         }
         let (mut owner, mut several) = (None, false);
@@ -237,12 +275,27 @@ impl Core {
         let (shard, env) = (&mut self.shard, &self.env);
         let ok = if conn.is_silent() {
             let mut dropped = Vec::new();
-            shard.run(env, row, run, caller, args, &mut dropped)
+            let ok = shard.run(env, row, run, caller, args, &mut dropped);
+            if shard.rest.bus.has_news() {
+                self.reply_behind_news(conn, Vec::new());
+            }
+            ok
         } else if conn.order.is_empty() {
-            shard.run(env, row, run, caller, args, &mut conn.out)
+            let reply = conn.out.len();
+            let ok = shard.run(env, row, run, caller, args, &mut conn.out);
+            if shard.rest.bus.has_news() {
+                let reply = conn.out.split_off(reply);
+                self.reply_behind_news(conn, reply);
+            }
+            ok
         } else {
             let ok = shard.run(env, row, run, caller, args, conn.order.aside());
-            conn.order.keep();
+            if shard.rest.bus.has_news() {
+                let reply = conn.order.take_aside();
+                self.reply_behind_news(conn, reply);
+            } else {
+                conn.order.keep();
+            }
             ok
         };
         self.observe_run(conn, row, args, start, ok);
@@ -298,8 +351,7 @@ impl Core {
         merge: Option<Merge>,
         args: Args<'_>,
     ) -> Flow {
-        if !conn.order.is_empty() {
-            conn.hold = Hold::Order;
+        if conn.has_to_wait() {
             return Flow::NotYet;
         }
         self.feed_monitors(conn, row, args);
@@ -309,10 +361,17 @@ impl Core {
             Some(merge) => Work::Scatter { job, merge },
             None => Work::Together { job },
         };
-        let reply_to = self.hold_reply(conn);
-        conn.hold = Hold::Order;
+        let reply_to = self.hold_behind(conn);
         self.begin_transaction(reply_to, work, shares, terms_of(conn.session));
         Flow::Done
+    }
+
+    /// Holds the next place in a connection's reply order for a barrier: what was sent later waits for its reply.
+    pub(super) fn hold_behind(&self, conn: &mut Conn) -> ReplyTo {
+        if holds(Rule::BarriersAreWaitedFor) {
+            conn.hold = Hold::Order;
+        }
+        self.hold_reply(conn)
     }
 
     /// Holds the next place in a connection's reply order.

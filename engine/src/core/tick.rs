@@ -1,4 +1,4 @@
-//! What a core does from time to time: expiry, freeing, idle clients, the end of a pause. Each in bounded steps, so
+//! What a core does from time to time: expiry (of keys that no transaction has locked), freeing, idle clients, the end of a pause. Each in bounded steps, so
 //! that replies wait for none of it.
 
 use std::collections::BTreeSet;
@@ -31,19 +31,11 @@ pub(super) struct Timers {
     expire_db: usize,
     /// When the waits of blocking commands are over.
     waits: BTreeSet<(u64, u64)>,
-    pub(super) blocked_clients: usize,
 }
 
 impl Default for Timers {
     fn default() -> Self {
-        Self {
-            tick_us: 0,
-            expire_us: NEVER,
-            free_us: NEVER,
-            expire_db: 0,
-            waits: BTreeSet::new(),
-            blocked_clients: 0,
-        }
+        Self { tick_us: 0, expire_us: NEVER, free_us: NEVER, expire_db: 0, waits: BTreeSet::new() }
     }
 }
 
@@ -103,7 +95,7 @@ impl Core {
     /// One step of the active expiry. Every database gets its turn; a pass that was cut short goes on soon.
     fn expire_some(&mut self) {
         self.timers.expire_us = NEVER;
-        if !self.shard.rest.active_expire {
+        if !self.shard.rest.active_expire || self.env.is_loading {
             return;
         }
         let start = self.env.stopwatch.read();
@@ -117,7 +109,8 @@ impl Core {
         let databases = self.shard.keyspace.databases();
         for _ in 0..databases {
             let db = self.timers.expire_db;
-            if self.shard.expire_step(db, self.env.now.unix_ms(), budget) {
+            let in_use = |key: &[u8]| self.schedule.is_locked(key);
+            if self.shard.expire_step(db, self.env.now.unix_ms(), budget, in_use) {
                 self.timers.expire_us = self.env.now.mono_us + EXPIRE_PAUSE_US;
                 return;
             }

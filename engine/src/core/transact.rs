@@ -7,13 +7,17 @@ use bobbin_proto::{Reply, Version};
 
 use super::Core;
 use super::shard::{Caller, run_on, take_out};
-use crate::command::{self, Merge};
-use crate::ids::{ReactorId, ReplyTo, TxId};
+use crate::command::{self, Merge, flag};
+use crate::ids::{ReactorId, ReplyTo, TxId, WatchId};
+use crate::journal::Effects;
 use crate::mesh::Message;
+use crate::mesh::SessionBits;
 use crate::mesh::frame::ReplyFrame;
+use crate::rules::{Rule, holds};
+use crate::store::is_due;
 use crate::txn::lock::Verdict;
 use crate::txn::{
-    Change, Given, Job, Lent, Next, Outcome, Part, Pending, Share, Terms, TxMessage, Wait, Work,
+    Change, Given, Grant, Job, Lent, Next, Outcome, Part, Pending, Share, Terms, TxMessage, Wait, Work,
 };
 
 impl Core {
@@ -38,15 +42,31 @@ impl Core {
     }
 
     pub(super) fn post_tx(&mut self, to: ReactorId, message: TxMessage) {
-        self.outbox.post(to, Message::Tx(Box::new(message)));
+        self.outbox.post_tx(to, message);
     }
 
     pub(super) fn handle_tx(&mut self, message: TxMessage) {
         match message {
             TxMessage::Request { id, from, part, terms } => self.request(id, from, part, terms),
-            TxMessage::Run { id } => self.run_part(id),
-            TxMessage::Visit { id, round } => self.run_round(id, round.as_ref()),
-            TxMessage::Return { id, lent, changed, wait } => self.take_back(id, lent, &changed, wait),
+            TxMessage::Claim { id, keys } => self.claim(id, keys),
+            TxMessage::Run { id, at_us } => self.run_part(id, at_us),
+            TxMessage::Visit { id, at_us, round, conn } => {
+                self.at_time(at_us, |core| core.run_round(id, round.as_ref(), conn));
+            }
+            TxMessage::Begin { id, from, conn, at_us } => {
+                self.held_times.insert((from, conn), (id, at_us));
+            }
+            TxMessage::Return { id, lent, changed, wait, stays } => {
+                self.take_back(lent, &changed, wait);
+                if stays { self.tell_filled(id) } else { self.end_part(id) }
+            }
+            TxMessage::Finish { id } => {
+                self.forget_held_time(id);
+                self.tell_filled(id);
+            }
+            TxMessage::Filled { id, shard, keys } => self.note_filled(id, shard, keys),
+            TxMessage::Settle { id, keys } => self.settle_due(id, &keys),
+            TxMessage::Settled { id } => self.settle_next(id),
             TxMessage::Wait { job, reply_to } => self.take_wait(job, reply_to),
             TxMessage::Waiting { shard, wait } => self.note_waiting(shard, wait),
             TxMessage::Offer { id, shard, wait, away } => self.offered(id, shard, wait, away),
@@ -55,20 +75,24 @@ impl Core {
             TxMessage::Decline { id, wait, stays } => self.decline_offer(id, wait, stays),
             TxMessage::Recheck { wait } => self.recheck(wait),
             TxMessage::Unserved { wait } => self.waits_on(wait),
-            TxMessage::Withdraw { wait } => self.withdraw(wait),
-            TxMessage::Cancel { id } => self.cancel(id),
-            TxMessage::Block { job, reply_to } => self.take_block(job, reply_to),
-            TxMessage::Granted { id, shard, lent, watch_failed } => {
-                match self.coordinator.granted(id, shard, lent, watch_failed) {
-                    Next::AllGranted => self.all_granted(id),
-                    Next::Refused => self.restart(id),
-                    Next::Unknown(lent) => {
-                        let message = TxMessage::Return { id, lent, changed: Vec::new(), wait: None };
-                        self.post_tx(shard, message);
-                    }
-                    Next::Wait | Next::AllDone => {}
-                }
+            TxMessage::Withdraw { wait } => {
+                self.withdraw(wait);
+                self.withdraw_attempt(wait);
             }
+            TxMessage::Cancel { id } => {
+                self.forget_held_time(id);
+                self.cancel(id);
+            }
+            TxMessage::Effects { conn, effects } => self.keep_effects(conn, &effects),
+            TxMessage::Block { job, reply_to } => self.take_block(job, reply_to),
+            TxMessage::Granted { id, shard, grant } => match self.coordinator.granted(id, shard, grant) {
+                Next::AllGranted => self.all_granted(id),
+                Next::Refused => self.restart(id),
+                Next::Unknown(lent) => {
+                    self.post_tx(shard, TxMessage::give_back(id, lent));
+                }
+                Next::Wait | Next::AllDone => {}
+            },
             TxMessage::Refused { id } => self.restart(id),
             TxMessage::Done { id, shard, outcome } => {
                 if let Next::AllDone = self.coordinator.done(id, shard, outcome) {
@@ -80,11 +104,26 @@ impl Core {
 
     // The shard's side.
 
+    fn forget_held_time(&mut self, id: TxId) {
+        if !self.held_times.is_empty() {
+            self.held_times.retain(|_, (block, _)| *block != id);
+        }
+    }
+
     fn request(&mut self, id: TxId, from: ReactorId, part: Part, terms: Terms) {
         match self.schedule.request(id, from, part, terms, &self.shard.rest.watches) {
             Ok(Verdict::Granted) => self.hold_locks(vec![id]),
             Ok(_) => {}
             Err(_) => self.post_tx(from, TxMessage::Refused { id }),
+        }
+    }
+
+    fn claim(&mut self, id: TxId, keys: Vec<u64>) {
+        let Some((from, _)) = self.schedule.part(id) else { return };
+        match self.schedule.claim(id, keys) {
+            Verdict::Granted => self.hold_locks(vec![id]),
+            Verdict::Queued => {}
+            Verdict::Refused => self.post_tx(from, TxMessage::Refused { id }),
         }
     }
 
@@ -112,29 +151,34 @@ impl Core {
     /// A part has all its locks: what stands alone runs, the others tell their coordinator. Returns who has all of
     /// theirs because of it.
     fn holds_locks(&mut self, id: TxId) -> Vec<TxId> {
-        let now_ms = self.env.now.unix_ms();
         let Some((from, part)) = self.schedule.part(id) else { return Vec::new() };
         match part {
             Part::Alone { .. } | Part::Visit { .. } | Part::Block { .. } => return self.run_alone(id),
-            Part::Share(_) | Part::Atomic(_) | Part::Course { .. } => self.grant(id, from, Vec::new(), false),
-            Part::Hold { watch } => {
-                let failed = self.shard.watch_failed(*watch, now_ms);
-                self.grant(id, from, Vec::new(), failed);
+            Part::Share(_) | Part::Atomic(_) | Part::Course { .. } => self.grant(id, from, Grant::default()),
+            Part::Hold { watch, .. } => {
+                let watch = *watch;
+                let is_awaited = !self.shard.rest.waits.is_empty();
+                let grant = Grant { is_awaited, ..self.look_at_watch(watch) };
+                self.grant(id, from, grant);
             }
             Part::Lend { keys, lent, watch } => {
                 *lent = true;
-                // Before the keys leave: what is away cannot be looked at.
-                let failed = self.shard.watch_failed(*watch, now_ms);
-                let keys = keys.clone();
-                self.lend(id, from, &keys, failed);
+                let (keys, watch) = (keys.clone(), *watch);
+                self.lend(id, from, &keys, watch);
             }
             Part::Settle(_) => return self.settle_part(id),
         }
         Vec::new()
     }
 
-    fn grant(&mut self, id: TxId, from: ReactorId, lent: Vec<Lent>, watch_failed: bool) {
-        self.post_tx(from, TxMessage::Granted { id, shard: self.id, lent, watch_failed });
+    /// What a grant says of a watch.
+    pub(super) fn look_at_watch(&self, watch: Option<WatchId>) -> Grant {
+        let watch_failed = self.shard.watch_failed(watch, self.env.now.unix_ms());
+        Grant { watch_failed, watch_ends_ms: self.shard.watch_ends_ms(watch), ..Grant::default() }
+    }
+
+    pub(super) fn grant(&mut self, id: TxId, to: ReactorId, grant: Grant) {
+        self.post_tx(to, TxMessage::Granted { id, shard: self.id, grant });
     }
 
     fn run_alone(&mut self, id: TxId) -> Vec<TxId> {
@@ -147,26 +191,36 @@ impl Core {
         self.finish_part(id)
     }
 
-    fn run_part(&mut self, id: TxId) {
+    fn run_part(&mut self, id: TxId, at_us: u64) {
         let Some((from, _)) = self.schedule.part(id) else { return };
         let outcome = match self.schedule.take_part(id) {
             Some(Part::Share(job)) => {
-                let (reply, ns, _) = self.run_job(&job);
+                self.shard.rest.effects.mute(command::row(job.command).has(flag::WRITE));
+                let (reply, ns, _) = self.at_time(at_us, |core| core.run_job(&job));
+                self.shard.rest.effects.mute(false);
                 Outcome { given: Given::Reply(reply), ns }
             }
             Some(Part::Atomic(errand)) => {
-                let (answer, ns) = self.timed_visit(&errand);
+                self.shard.rest.effects.mute(errand.effect().is_some());
+                let (answer, ns) = self.at_time(at_us, |core| core.timed_visit(&errand));
+                self.shard.rest.effects.mute(false);
                 Outcome { given: Given::Answer(answer), ns }
             }
             _ => return,
         };
-        self.post_tx(from, TxMessage::Done { id, shard: self.id, outcome });
+        self.post_done(from, id, outcome);
         let next = self.finish_part(id);
         self.hold_locks(next);
         self.settle_ready();
     }
 
-    fn take_back(&mut self, id: TxId, lent: Vec<Lent>, changed: &[Change], wait: Option<Wait>) {
+    /// Says how a part went, behind what it has said.
+    pub(super) fn post_done(&mut self, from: ReactorId, id: TxId, outcome: Outcome) {
+        let message = TxMessage::Done { id, shard: self.id, outcome };
+        self.post_behind_news(from, Message::Tx(Box::new(message)));
+    }
+
+    fn take_back(&mut self, lent: Vec<Lent>, changed: &[Change], wait: Option<Wait>) {
         self.schedule.note_returned(lent.len());
         for (db, entry) in lent.into_iter().flatten() {
             self.shard.keyspace.db_mut(db as usize).insert(entry);
@@ -175,12 +229,14 @@ impl Core {
         if let Some(wait) = wait {
             self.put_in_line(wait);
         }
+    }
+
+    /// What was lent is back.
+    fn end_part(&mut self, id: TxId) {
         if let Some((_, Part::Settle(_))) = self.schedule.part(id) {
             return self.settle_returned(id);
         }
-        let next = self.finish_part(id);
-        self.hold_locks(next);
-        self.settle_ready();
+        self.release(id);
     }
 
     /// Withdraws a request. What has been lent is on its way back, and releases when it comes.
@@ -195,10 +251,19 @@ impl Core {
         }
     }
 
-    fn release(&mut self, id: TxId) {
+    pub(super) fn release(&mut self, id: TxId) {
         let next = self.finish_part(id);
         self.hold_locks(next);
         self.settle_ready();
+    }
+
+    /// Goes on with releases that were cut short.
+    pub(super) fn release_more(&mut self) {
+        if self.schedule.is_leaving() {
+            let next = self.schedule.release_more();
+            self.hold_locks(next);
+            self.settle_ready();
+        }
     }
 
     /// Runs a command that is not in a connection's input any more. Returns its reply, how long it ran, and whether
@@ -216,15 +281,42 @@ impl Core {
     // The coordinator's side.
 
     fn all_granted(&mut self, id: TxId) {
+        let Some(at_us) = self.time_of(id) else { return };
         let Some(pending) = self.coordinator.find(id) else { return };
+        pending.at_us = at_us;
+        pending.watch_failed |= pending.watch_ends_ms.is_some_and(|ends_ms| is_due(ends_ms, at_us / 1000));
         match pending.work {
             Work::Together { .. } | Work::Block { .. } => return self.run_together(id),
-            Work::Hold { .. } => return self.all_held(id),
+            Work::Hold { .. } => return self.go_on_claiming(id),
             Work::Course { .. } => return self.next_round(id, Vec::new()),
             Work::Scatter { .. } | Work::Atomic { .. } => {}
         }
+        let effects = &mut self.shard.rest.effects;
+        if effects.is_on() {
+            journal_whole(effects, pending);
+            let conn = pending.reply_to.conn;
+            self.pass_effects(self.id, conn);
+        }
+        let Some(pending) = self.coordinator.find(id) else { return };
         let shards: Vec<_> = pending.shares.iter().map(|share| share.shard).collect();
-        shards.into_iter().for_each(|shard| self.post_tx(shard, TxMessage::Run { id }));
+        shards.into_iter().for_each(|shard| self.post_tx(shard, TxMessage::Run { id, at_us }));
+    }
+
+    /// When a transaction takes effect: now, or when the block did that it is a part of.
+    fn time_of(&mut self, id: TxId) -> Option<u64> {
+        let pending = self.coordinator.find(id)?;
+        let (terms, conn) = (pending.terms, pending.reply_to.conn);
+        let block = (terms == Terms::Held).then(|| self.conns.find(conn)?.running.as_ref()).flatten();
+        let now_us = if self.env.is_loading { self.loading.at_us } else { self.env.now.unix_us };
+        Some(block.map_or(now_us, |running| running.at_us))
+    }
+
+    /// What `run` does is done at another time than this.
+    pub(super) fn at_time<T>(&mut self, unix_us: u64, run: impl FnOnce(&mut Self) -> T) -> T {
+        let now_us = std::mem::replace(&mut self.env.now.unix_us, unix_us);
+        let done = run(self);
+        self.env.now.unix_us = now_us;
+        done
     }
 
     /// Every key is here: what is to run runs on them, then they go home.
@@ -237,11 +329,14 @@ impl Core {
         }
         self.shard.rest.follow_changes();
         let out = match &pending.work {
-            Work::Together { job } => self.run_lent_job(job, pending.reply_to),
+            Work::Together { job } => {
+                self.at_time(pending.at_us, |core| core.run_lent_job(job, pending.reply_to))
+            }
             Work::Block { job, asked, .. } => self.run_lent_block(&pending, job, asked),
             _ => Vec::new(),
         };
         let mut changed = self.shard.rest.take_changes();
+        changed.retain(|_| holds(Rule::ChangesAreTold));
         let wait = match &pending.work {
             Work::Together { job } if out.is_empty() && pending.waits_at.is_none() => {
                 self.wait_over_shards(job, pending.reply_to)
@@ -249,14 +344,26 @@ impl Core {
             _ => None,
         };
         self.end_offer(&pending, !out.is_empty());
+        let stays = pending.awaited.len() > 1 && matches!(pending.work, Work::Block { .. });
+        let order = stays.then(|| changed.iter().map(|change| change.key.clone()).collect());
+        let mut telling = Vec::new();
         for (at, share) in pending.shares.iter().enumerate() {
             let lent = pending.keys_of(at).map(|key| take_out(&mut self.workspace, key)).collect();
-            let changed = changed.extract_if(.., |change| self.owner(&change.key) == share.shard).collect();
+            let changed: Vec<Change> =
+                changed.extract_if(.., |change| self.owner(&change.key) == share.shard).collect();
+            let bus = &self.shard.rest.bus;
+            if changed.iter().filter_map(|change| change.event).any(|event| bus.tells(event)) {
+                telling.push(share.shard);
+            }
             let (id, wait) = (pending.id_at(share.shard, id), wait.clone());
-            self.post_tx(share.shard, TxMessage::Return { id, lent, changed, wait });
+            self.post_tx(share.shard, TxMessage::Return { id, lent, changed, wait, stays });
         }
         if !out.is_empty() {
-            self.answer(pending.reply_to, &out);
+            self.answer_behind_shards(pending.reply_to, telling, &out);
+        }
+        if let Some(order) = order {
+            let shards = pending.shares.iter().map(|share| share.shard).collect();
+            self.unwind(id, order, shards);
         }
     }
 
@@ -265,7 +372,8 @@ impl Core {
         let row = command::row(job.command);
         let Some(run) = row.run.on_shard() else { return out };
         // Nothing is taken out for a client that is gone.
-        if row.run.blocking().is_some() && self.conns.find(reply_to.conn).is_none() {
+        let may_wait = row.run.blocking().is_some() && !job.session.has(SessionBits::NEVER_WAITS);
+        if may_wait && self.conns.find(reply_to.conn).is_none() {
             return out;
         }
         let (args, start) = (job.args.as_args(), self.env.stopwatch.read());
@@ -275,6 +383,7 @@ impl Core {
         if !out.is_empty() {
             self.observe_away(reply_to, row, args, self.ns_since(start), ok);
         }
+        self.pass_effects(self.id, reply_to.conn);
         out
     }
 
@@ -317,24 +426,24 @@ impl Core {
         for (shard, lent) in pending.take_lent() {
             let id = pending.id_at(shard, id);
             let message = match lent {
-                Some(lent) if pending.work.lends() => {
-                    TxMessage::Return { id, lent, changed: Vec::new(), wait: None }
-                }
+                Some(lent) if pending.work.lends() => TxMessage::give_back(id, lent),
                 _ => TxMessage::Cancel { id },
             };
             self.post_tx(shard, message);
         }
         self.observed.counts.transactions_restarted += 1;
-        // What could not be had at once is waited for.
-        let terms = if pending.terms == Terms::Try { Terms::Wait } else { pending.terms };
-        let Pending { reply_to, work, shares, waits_at, .. } = pending;
-        let mut again = Pending::new(reply_to, work, shares, terms);
-        again.waits_at = waits_at;
-        self.ask_shards(again);
+        self.ask_shards(pending.again());
     }
 
     /// Delivers a reply to wherever its connection is.
     pub(super) fn answer(&mut self, to: ReplyTo, reply: &[u8]) {
+        if self.shard.rest.bus.has_news() {
+            return self.answer_behind_news(to, reply.to_vec());
+        }
+        self.send_reply(to, reply);
+    }
+
+    pub(super) fn send_reply(&mut self, to: ReplyTo, reply: &[u8]) {
         if to.reactor == self.id {
             return self.fill(to.conn, to.seq, reply);
         }
@@ -342,6 +451,30 @@ impl Core {
         let frame = ReplyFrame::begin(replies, to.conn, to.seq);
         replies.extend_from_slice(reply);
         frame.finish(replies);
+    }
+}
+
+/// What the shards are about to do together is one thing: the journal has it from here, not from each of them. It takes
+/// effect now, so nothing that follows from it can be journalled before it.
+fn journal_whole(effects: &mut Effects, pending: &Pending) {
+    let aside = pending.terms == Terms::Held;
+    match &pending.work {
+        Work::Scatter { job, .. } if command::row(job.command).has(flag::WRITE) => {
+            effects.note_whole(aside, job.db.into(), job.args.as_args().iter());
+        }
+        Work::Atomic { errand, .. } => {
+            if let Some((db, args)) = errand.effect() {
+                effects.note_whole(aside, db, args.as_args().iter());
+            }
+        }
+        _ => {}
+    }
+}
+
+impl TxMessage {
+    /// Nothing was done with what was lent.
+    fn give_back(id: TxId, lent: Vec<Lent>) -> Self {
+        Self::Return { id, lent, changed: Vec::new(), wait: None, stays: false }
     }
 }
 

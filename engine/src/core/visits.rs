@@ -7,7 +7,7 @@ use bobbin_proto::Reply;
 
 use super::Core;
 use super::exec::terms_of;
-use crate::conn::{Conn, Hold};
+use crate::conn::Conn;
 use crate::errand::{AnyAnswer, AnyErrand, Asked, Gather, Need, Targets, Ticket};
 use crate::ids::{ReactorId, ReplyTo};
 use crate::mesh::Message;
@@ -35,8 +35,7 @@ impl Core {
         errand: Arc<dyn AnyErrand>,
         targets: Targets,
     ) {
-        let reply_to = self.hold_reply(conn);
-        conn.hold = Hold::Order;
+        let reply_to = self.hold_behind(conn);
         let targets = self.targets(targets);
         if errand.need() == Need::Atomic {
             let shares = targets.into_iter().map(Share::whole).collect();
@@ -102,7 +101,10 @@ impl Core {
         reply_to: ReplyTo,
     ) -> Vec<u8> {
         let mut out = Vec::new();
-        let Some(conn) = self.conns.find(reply_to.conn) else { return out };
+        let Some(conn) = self.conns.find(reply_to.conn) else {
+            errand.abandon(self);
+            return out;
+        };
         let version = conn.version();
         let start = self.env.stopwatch.read();
         let finished = errand.finish(answers, self, &mut Reply::new(&mut out, version));

@@ -136,6 +136,13 @@ impl ReplyFrame {
         Self { start }
     }
 
+    /// Takes the frame back: the reply goes another way, or later.
+    pub fn take_back(self, out: &mut Vec<u8>) -> Vec<u8> {
+        let reply = out.split_off(self.start + REPLY_HEAD);
+        out.truncate(self.start);
+        reply
+    }
+
     #[inline]
     pub fn finish(self, out: &mut [u8]) {
         let len = (out.len() - self.start - REPLY_HEAD) as u32;

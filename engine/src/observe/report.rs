@@ -3,6 +3,7 @@
 use super::process::CpuTime;
 use super::{CommandCounts, Counts, ErrorCounts, Loops, Rates, ShardStats};
 use crate::core::Core;
+use crate::pubsub::Topic;
 
 /// A database of one shard, or of all.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -23,6 +24,12 @@ pub struct Report {
     pub input_max: usize,
     pub output_max: usize,
     pub clients_memory: usize,
+    /// Clients in a command that waits, and those of them whose wait has an end.
+    pub blocked_clients: usize,
+    pub clients_with_timeout: usize,
+    /// Keys that somebody waits for, and those whose going ends a wait.
+    pub blocking_keys: usize,
+    pub blocking_keys_on_nokey: usize,
     pub total_commands: u64,
     pub commands_ns: u64,
     /// By row of the command table; empty unless asked for.
@@ -37,6 +44,8 @@ pub struct Report {
     pub loops: Loops,
     pub cpu: CpuTime,
     pub dbs: Vec<DbReport>,
+    /// Names that have subscribers and that this core owns, by [`Topic`].
+    pub topics: [usize; Topic::ALL.len()],
     /// Bytes of keys, values and tables.
     pub keyspace_memory: usize,
     pub memory_at_start: u64,
@@ -63,6 +72,7 @@ impl Report {
             memory_at_start: observed.memory_at_start,
             memory_peak: observed.memory_peak,
             dbs: core.shard.keyspace.iter().map(DbReport::of).collect(),
+            topics: Topic::ALL.map(|topic| core.owned_topics(topic).count()),
             ..Self::default()
         };
         report.with_rates(&observed.rates).with_clients(core)
@@ -85,7 +95,12 @@ impl Report {
             self.input_max = self.input_max.max(input);
             self.output_max = self.output_max.max(output);
             self.clients_memory += input + output + size_of_val(conn);
+            let blocked = conn.blocked.as_ref().filter(|blocked| blocked.is_waiting());
+            self.blocked_clients += usize::from(blocked.is_some());
+            let has_end = blocked.is_some_and(|blocked| blocked.deadline_us.is_some());
+            self.clients_with_timeout += usize::from(has_end);
         }
+        (self.blocking_keys, self.blocking_keys_on_nokey) = core.shard.rest.waits.count_keys();
         self
     }
 
@@ -95,6 +110,10 @@ impl Report {
         self.input_max = self.input_max.max(other.input_max);
         self.output_max = self.output_max.max(other.output_max);
         self.clients_memory += other.clients_memory;
+        self.blocked_clients += other.blocked_clients;
+        self.clients_with_timeout += other.clients_with_timeout;
+        self.blocking_keys += other.blocking_keys;
+        self.blocking_keys_on_nokey += other.blocking_keys_on_nokey;
         self.total_commands += other.total_commands;
         self.commands_ns += other.commands_ns;
         self.commands.resize_with(other.commands.len().max(self.commands.len()), CommandCounts::default);
@@ -111,6 +130,7 @@ impl Report {
         self.cpu.system += other.cpu.system;
         self.dbs.resize(other.dbs.len().max(self.dbs.len()), DbReport::default());
         self.dbs.iter_mut().zip(&other.dbs).for_each(|(mine, other)| mine.merge(*other));
+        self.topics.iter_mut().zip(other.topics).for_each(|(mine, other)| *mine += other);
         self.keyspace_memory += other.keyspace_memory;
         self.memory_at_start = self.memory_at_start.max(other.memory_at_start);
         self.memory_peak = self.memory_peak.max(other.memory_peak);

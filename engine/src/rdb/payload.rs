@@ -7,14 +7,11 @@
 //!   u8             u16 LE    u64 LE
 //! ```
 
-use crc::{CRC_64_REDIS, Crc, Table};
-
+use super::crc64::Crc64;
 use super::{Reader, ValueType};
 
-static CRC64: Crc<u64, Table<16>> = Crc::<u64, Table<16>>::new(&CRC_64_REDIS);
-
 /// The latest version of which every type is known: that of Redis 7.4.
-const VERSION_MAX: u16 = 12;
+pub(super) const VERSION_MAX: u16 = 12;
 
 const VERSION_LEN: usize = size_of::<u16>();
 const CHECKSUM_LEN: usize = size_of::<u64>();
@@ -39,7 +36,7 @@ pub enum Checksum {
 /// Puts the footer behind a type and its value.
 pub fn seal(payload: &mut Vec<u8>, value_type: ValueType) {
     payload.extend_from_slice(&value_type.version().to_le_bytes());
-    let checksum = CRC64.checksum(payload);
+    let checksum = Crc64::of(payload);
     payload.extend_from_slice(&checksum.to_le_bytes());
 }
 
@@ -54,7 +51,7 @@ pub fn open(
     let (sealed, expected) = payload.split_last_chunk().ok_or(PayloadError::Footer)?;
     let (body, version) = sealed.split_at(body_len);
     let version = version.iter().rev().fold(0, |version, byte| version << 8 | u16::from(*byte));
-    let intact = || CRC64.checksum(sealed) == u64::from_le_bytes(*expected);
+    let intact = || Crc64::of(sealed) == u64::from_le_bytes(*expected);
     if version > VERSION_MAX || (checksum == Checksum::Checked && !intact()) {
         return Err(PayloadError::Footer);
     }

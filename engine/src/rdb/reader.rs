@@ -4,12 +4,9 @@
 //! the bytes claim is believed before as many bytes are there.
 
 use super::Error;
+use super::ValueType;
 use super::lzf;
-use super::writer::{COMPRESSED, INT8, INT16, INT32, LENGTH_32, LENGTH_64};
-
-const LENGTH_14_BITS: u8 = 0x3F;
-/// The two first bits of a length of 32 or 64 bits, and those in a length's place.
-const LENGTH_WIDE: u8 = 2;
+use super::skim::{self, Head, Pieces};
 
 /// Where a string is put together that cannot be read in place; one serves many strings, one at a time.
 pub type Scratch = Vec<u8>;
@@ -21,11 +18,19 @@ pub struct Reader<'a> {
     string_len_max: usize,
 }
 
-/// A length, or what stands in its place.
-enum Head {
-    Length(u64),
-    Int(i64),
-    Compressed,
+impl Pieces for Reader<'_> {
+    type Failure = Error;
+
+    #[inline]
+    fn array<const N: usize>(&mut self) -> Result<[u8; N], Error> {
+        let (bytes, rest) = self.rest.split_first_chunk().ok_or(Error::Truncated)?;
+        self.rest = rest;
+        Ok(*bytes)
+    }
+
+    fn skip(&mut self, len: u64) -> Result<(), Error> {
+        self.bytes(usize::try_from(len).map_err(|_| Error::Truncated)?).map(|_| ())
+    }
 }
 
 impl<'a> Reader<'a> {
@@ -53,10 +58,7 @@ impl<'a> Reader<'a> {
 
     #[inline]
     pub fn length(&mut self) -> Result<u64, Error> {
-        match self.head()? {
-            Head::Length(len) => Ok(len),
-            Head::Int(_) | Head::Compressed => Err(Error::Malformed("a string where a length belongs")),
-        }
+        skim::length(self)
     }
 
     /// A length that is one of things in memory.
@@ -69,7 +71,7 @@ impl<'a> Reader<'a> {
     where
         'a: 's,
     {
-        match self.head()? {
+        match skim::head(self)? {
             Head::Length(len) => {
                 let len = self.string_len(len)?;
                 self.bytes(len)
@@ -81,6 +83,13 @@ impl<'a> Reader<'a> {
             }
             Head::Compressed => self.compressed(scratch),
         }
+    }
+
+    /// The bytes of a value that is written as said, which is not looked at but for where it ends.
+    pub fn value(&mut self, value_type: ValueType) -> Result<&'a [u8], Error> {
+        let from = self.rest;
+        skim::skip_value(self, value_type)?;
+        Ok(&from[..from.len() - self.rest.len()])
     }
 
     /// A double, little-endian; NaN is none.
@@ -119,28 +128,6 @@ impl<'a> Reader<'a> {
         Ok(u32::from_le_bytes(self.array()?))
     }
 
-    #[inline]
-    pub(super) fn array<const N: usize>(&mut self) -> Result<[u8; N], Error> {
-        let (bytes, rest) = self.rest.split_first_chunk().ok_or(Error::Truncated)?;
-        self.rest = rest;
-        Ok(*bytes)
-    }
-
-    fn head(&mut self) -> Result<Head, Error> {
-        let first = self.byte()?;
-        match (first >> 6, first) {
-            (0, _) => Ok(Head::Length(first.into())),
-            (1, _) => Ok(Head::Length(u16::from_be_bytes([first & LENGTH_14_BITS, self.byte()?]).into())),
-            (LENGTH_WIDE, LENGTH_32) => Ok(Head::Length(u32::from_be_bytes(self.array()?).into())),
-            (LENGTH_WIDE, LENGTH_64) => Ok(Head::Length(u64::from_be_bytes(self.array()?))),
-            (_, INT8) => Ok(Head::Int(i8::from_le_bytes(self.array()?).into())),
-            (_, INT16) => Ok(Head::Int(i16::from_le_bytes(self.array()?).into())),
-            (_, INT32) => Ok(Head::Int(i32::from_le_bytes(self.array()?).into())),
-            (_, COMPRESSED) => Ok(Head::Compressed),
-            _ => Err(Error::Malformed("an unknown length")),
-        }
-    }
-
     fn compressed<'s>(&mut self, scratch: &'s mut Scratch) -> Result<&'s [u8], Error> {
         let packed_len = self.count()?;
         let len = self.length()?;
@@ -163,6 +150,7 @@ const NAN: Error = Error::Malformed("a score that is not a number");
 mod tests {
     use proptest::prelude::*;
 
+    use super::super::writer::{INT8, LENGTH_64};
     use super::super::{Compression, Writer};
     use super::*;
 

@@ -15,6 +15,7 @@
 
 use std::collections::BTreeMap;
 
+use super::skim::Pieces as _;
 use super::{Error, Reader, Scratch, Sink, ValueType, Writer};
 use crate::store::encoding::stream::{Log, LogState, Node, StreamId};
 use crate::store::{Consumer, Group, Pending, Stream, entries_up_to};

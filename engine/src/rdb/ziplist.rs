@@ -23,6 +23,7 @@
 //!
 //! A count of 65535 says "so many or more".
 
+use super::skim::Pieces as _;
 use super::{Error, Reader};
 use crate::store::encoding::listpack::{Element, Listpack};
 

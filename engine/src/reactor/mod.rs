@@ -14,10 +14,13 @@ mod ring;
 mod sockets;
 mod token;
 
+use std::collections::VecDeque;
+use std::fs::File;
 use std::io;
 use std::os::fd::{AsRawFd, BorrowedFd, FromRawFd, OwnedFd, RawFd};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicI32, Ordering};
+use std::sync::mpsc::Sender;
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use crossbeam_queue::SegQueue;
@@ -25,8 +28,9 @@ use crossbeam_queue::SegQueue;
 pub use listener::Listener;
 pub use memory::MemoryBook;
 
-use crate::core::{Action, Core, Now, Shutdown};
+use crate::core::{Action, Core, Load, Now, Shutdown, UnknownEffect};
 use crate::ids::ReactorId;
+use crate::journal::{Job, Writer};
 use crate::limits::LANE_DRAIN_MAX;
 use crate::mesh::Lanes;
 use ring::{Completion, Ring};
@@ -37,14 +41,30 @@ use token::Token;
 const COMPLETIONS_MAX: usize = 512;
 /// Longest sleep: the clock in INFO and the caches of time stay fresh.
 const SLEEP_MAX: Duration = Duration::from_secs(1);
+/// How long the journal may take to become durable when the server stops, and how often is looked.
+const FINISH_MAX: Duration = Duration::from_secs(10);
+const FINISH_STEP: Duration = Duration::from_millis(10);
 /// How long a listener rests when the process is out of file descriptors.
 const ACCEPT_REST: Duration = Duration::from_millis(100);
 
 /// What the control thread says to a reactor.
 #[derive(Debug)]
 pub enum Order {
+    /// Load this, and say so when it is done.
+    Load { load: Load, done: Sender<Result<ReactorId, UnknownEffect>> },
+    /// Journal what is done from now on, and say so; the reactor that gets a start writes it.
+    Journal { start: Option<Box<JournalStart>>, done: Sender<Result<ReactorId, UnknownEffect>> },
+    /// Everything is loaded, and all journal if there is a journal: serve.
+    Loaded,
     /// Stop serving, and end.
     Stop,
+}
+
+/// What the reactor that writes the journal starts with.
+#[derive(Debug)]
+pub struct JournalStart {
+    pub writer: Writer,
+    pub file: File,
 }
 
 /// What all reactors and the control thread share.
@@ -112,6 +132,12 @@ pub struct Reactor {
     starved: Vec<u32>,
     /// Listeners that rest, and until when.
     resting: Vec<(u32, Instant)>,
+    /// Who is told of each load that the core has been given.
+    loads: VecDeque<Sender<Result<ReactorId, UnknownEffect>>>,
+    /// The journal's file, on the reactor that writes it.
+    journal: Option<File>,
+    /// Writes and syncs of it that are under way.
+    disk_jobs: usize,
     stopping: bool,
 }
 
@@ -130,6 +156,9 @@ impl Reactor {
             completions: Vec::with_capacity(COMPLETIONS_MAX),
             starved: Vec::new(),
             resting: Vec::new(),
+            loads: VecDeque::new(),
+            journal: None,
+            disk_jobs: 0,
             stopping: false,
         })
     }
@@ -146,8 +175,11 @@ impl Reactor {
             self.core.begin(plant.now(), plant.memory.total());
             self.handle_completions();
             self.drain_lanes();
+            self.load_some();
             self.core.settle();
+            self.core.seal_effects();
             self.flush_lanes();
+            self.write_journal();
             self.act();
             plant.memory.publish(self.id);
             self.core.end();
@@ -155,8 +187,55 @@ impl Reactor {
                 on_shutdown(shutdown);
             }
         }
+        self.finish_journal()?;
         // The replies of the last iteration leave, as far as the sockets take them.
         self.ring.submit()
+    }
+
+    fn load_some(&mut self) {
+        match self.core.load_some() {
+            Ok(false) => {}
+            done => {
+                if let Some(whom) = self.loads.pop_front() {
+                    // Whoever gave it may have given up.
+                    let _ = whom.send(done.map(|_| self.id));
+                }
+            }
+        }
+    }
+
+    fn write_journal(&mut self) {
+        let Some(file) = &self.journal else { return };
+        let fd = file.as_raw_fd();
+        while let Some(job) = self.core.next_disk_job() {
+            self.disk_jobs += 1;
+            match job {
+                // SAFETY: the writer keeps a group's bytes, unchanged, until it is told that their write has ended; it
+                // lives as long as the core, which the reactor keeps until nothing of the journal is under way.
+                Job::Write { bytes, at } => unsafe { self.ring.write(fd, bytes, at, Token::Write) },
+                Job::Sync => self.ring.sync(fd, Token::Sync),
+            }
+        }
+    }
+
+    /// The last of what was done becomes durable.
+    fn finish_journal(&mut self) -> io::Result<()> {
+        let began = Instant::now();
+        self.core.close_journal();
+        loop {
+            self.core.begin(self.plant.now(), self.plant.memory.total());
+            self.handle_completions();
+            self.drain_lanes();
+            self.core.seal_effects();
+            // A batch that does not reach who writes leaves a hole, and what follows is not written.
+            self.flush_lanes();
+            self.write_journal();
+            let is_settled = self.core.is_journal_settled() && self.plant.lanes.is_empty(self.id);
+            if (is_settled || began.elapsed() > FINISH_MAX) && self.disk_jobs == 0 {
+                return Ok(());
+            }
+            self.ring.submit_and_wait(FINISH_STEP)?;
+        }
     }
 
     /// Submits, and sleeps if there is nothing to do.
@@ -192,6 +271,14 @@ impl Reactor {
                 Token::Send(index) => self.sent(index, completion),
                 Token::Accept(index) => self.accepted(index, completion),
                 Token::Control => self.take_orders(),
+                Token::Write => {
+                    self.disk_jobs -= 1;
+                    self.core.disk_written(completion.outcome());
+                }
+                Token::Sync => {
+                    self.disk_jobs -= 1;
+                    self.core.disk_synced(completion.outcome().map(drop));
+                }
                 Token::Wake | Token::Cancel => {}
             }
         }
@@ -313,6 +400,17 @@ impl Reactor {
         let _ = rustix::io::read(&inbox.bell, &mut [0u8; 8]);
         while let Some(order) = inbox.orders.pop() {
             match order {
+                Order::Load { load, done } => {
+                    self.core.load(load);
+                    self.loads.push_back(done);
+                }
+                Order::Journal { start, done } => {
+                    let (writer, file) = start.map(|start| (start.writer, start.file)).unzip();
+                    self.journal = file;
+                    self.core.begin_journal(writer);
+                    let _ = done.send(Ok(self.id));
+                }
+                Order::Loaded => self.core.end_loading(),
                 Order::Stop => self.stopping = true,
             }
         }

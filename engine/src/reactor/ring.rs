@@ -100,6 +100,21 @@ impl Ring {
         self.push(opcode::Send::new(Fd(socket), bytes.as_ptr(), len).flags(flags).build(), token);
     }
 
+    /// Writes bytes to a file, all of them or some.
+    ///
+    /// # Safety
+    /// `bytes` must stay where they are, unchanged, until the completion of `token` has come.
+    pub(super) unsafe fn write(&mut self, file: RawFd, bytes: &[u8], at: u64, token: Token) {
+        let len = bytes.len().min(SEND_LEN_MAX) as u32;
+        self.push(opcode::Write::new(Fd(file), bytes.as_ptr(), len).offset(at).build(), token);
+    }
+
+    /// Makes what has been written to a file durable.
+    pub(super) fn sync(&mut self, file: RawFd, token: Token) {
+        let entry = opcode::Fsync::new(Fd(file)).flags(io_uring::types::FsyncFlags::DATASYNC).build();
+        self.push(entry, token);
+    }
+
     /// Ends an operation; it completes with an error.
     pub(super) fn cancel(&mut self, token: Token) {
         let entry = opcode::AsyncCancel2::new(CancelBuilder::user_data(token.to_bits())).build();
@@ -128,7 +143,7 @@ impl Ring {
     fn try_push(&mut self, entry: &squeue::Entry) -> bool {
         for last_try in [false, true] {
             // SAFETY: what the entry points to stays valid until it completes: it points to nothing but the bytes
-            // of a send, for which the caller of `send` has promised it, and to the buffer ring, which `self` owns.
+            // of a send or a write, whose callers have promised it, and to the buffer ring, which `self` owns.
             let pushed = unsafe { self.io.submission().push(entry) };
             if pushed.is_ok() {
                 return true;

@@ -12,6 +12,9 @@ pub(super) enum Token {
     /// Sockets, by their seat.
     Recv(u32),
     Send(u32),
+    /// The journal's file.
+    Write,
+    Sync,
     /// The cancellation of something; what it cancelled completes by itself.
     Cancel,
 }
@@ -27,6 +30,8 @@ impl Token {
             Self::Recv(index) => (3, index),
             Self::Send(index) => (4, index),
             Self::Cancel => (5, 0),
+            Self::Write => (6, 0),
+            Self::Sync => (7, 0),
         };
         kind << KIND_SHIFT | index as u64
     }
@@ -39,6 +44,8 @@ impl Token {
             3 => Self::Recv(index),
             4 => Self::Send(index),
             5 => Self::Cancel,
+            6 => Self::Write,
+            7 => Self::Sync,
             _ => Self::Wake,
         }
     }
@@ -58,6 +65,8 @@ mod tests {
             Token::Recv(u32::MAX),
             Token::Send(7),
             Token::Cancel,
+            Token::Write,
+            Token::Sync,
         ] {
             assert_eq!(Token::from_bits(token.to_bits()), token);
         }

@@ -42,9 +42,24 @@ impl DataDir {
             }
             made => made.map_err(not_made)?,
         }
-        let path = fs::canonicalize(path).map_err(not_made)?;
-        let lock = open_lock(&path)?;
-        hold(&path, lock).map(|lock| Self { path, _lock: lock })
+        Self::hold(&fs::canonicalize(path).map_err(not_made)?)
+    }
+
+    /// Takes hold of one that is there.
+    pub fn hold(path: &Path) -> Result<Self, DataDirError> {
+        let lock = open_lock(path)?;
+        hold(path, lock).map(|lock| Self { path: path.to_owned(), _lock: lock })
+    }
+
+    /// The same, unless no server has ever held it or it may only be read: then nobody writes to it.
+    pub fn hold_if_used(path: &Path) -> Result<Option<Self>, DataDirError> {
+        if !path.join(LOCK_NAME).exists() {
+            return Ok(None);
+        }
+        match Self::hold(path) {
+            Err(DataDirError::NotWritable { .. }) => Ok(None),
+            held => held.map(Some),
+        }
     }
 
     /// Absolute.

@@ -12,6 +12,7 @@ use std::{
         net::{UnixListener, UnixStream},
     },
     path::{Path, PathBuf},
+    time::Duration,
 };
 
 use rustix::net::{AddressFamily, SocketFlags, SocketType, bind, ipproto, listen, socket_with, sockopt};
@@ -180,10 +181,22 @@ fn tcp_listener(address: SocketAddr, backlog: i32) -> io::Result<TcpListener> {
         sockopt::set_ipv6_v6only(&socket, true)?;
     }
     sockopt::set_socket_reuseaddr(&socket, true)?;
-    bind(&socket, &address)?;
+    let mut tries = BIND_TRIES;
+    while let Err(error) = bind(&socket, &address) {
+        tries -= 1;
+        if error != rustix::io::Errno::ADDRINUSE || tries == 0 {
+            return Err(error.into());
+        }
+        std::thread::sleep(BIND_AGAIN);
+    }
     listen(&socket, backlog)?;
     Ok(socket.into())
 }
+
+/// The kernel ends a killed server's ring, and with it the accept that holds its listener, some milliseconds after the
+/// process (8 were measured): whoever starts the next at once is not to be told that the port is in use.
+const BIND_TRIES: u32 = 50;
+const BIND_AGAIN: Duration = Duration::from_millis(10);
 
 /// True if the machine has no such address, or not the protocol at all.
 fn is_missing(error: &io::Error) -> bool {

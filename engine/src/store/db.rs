@@ -6,6 +6,8 @@
 //! decided by the caller, who has to tell the journal; [`Db::find_live`] says so in the same lookup. Every
 //! mutable access goes through [`EntryMut`] or a method here, so that no change escapes the books.
 
+use std::collections::VecDeque;
+
 use hashbrown::hash_table;
 
 use super::entry::Entry;
@@ -16,6 +18,9 @@ use super::key_hash::KeyHasher;
 use super::object::Object;
 use super::segment::Segment;
 use super::table::Table;
+use super::walk::Walk;
+use crate::journal::Chunk;
+use crate::rdb::Compression;
 
 /// What SET does with an expiry that is there.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -122,6 +127,10 @@ pub struct Db {
     pub(super) expire_pass: ExpirePass,
     graveyard: Graveyard,
     access_at_birth: u32,
+    /// The table that a walk is over, if the database was emptied meanwhile.
+    emptied: Option<Table>,
+    /// What walks have recorded.
+    recorded: VecDeque<Chunk>,
 }
 
 impl Db {
@@ -132,6 +141,8 @@ impl Db {
             expire_pass: ExpirePass::default(),
             graveyard: Graveyard::default(),
             access_at_birth: 0,
+            emptied: None,
+            recorded: VecDeque::new(),
         }
     }
 
@@ -325,9 +336,37 @@ impl Db {
     /// Empties the database; what it held is freed by [`Db::free_step`].
     pub fn clear(&mut self) {
         let empty = self.table.new_empty();
-        self.graveyard.bury_table(std::mem::replace(&mut self.table, empty));
+        let emptied = std::mem::replace(&mut self.table, empty);
+        if emptied.is_walked() {
+            self.emptied = Some(emptied);
+        } else {
+            self.graveyard.bury_table(emptied);
+        }
         self.totals = Totals::default();
         self.expire_pass = ExpirePass::default();
+    }
+
+    /// Starts a walk over the keys that there are now, under this number.
+    pub(crate) fn begin_walk(&mut self, database: u32, compression: Compression) {
+        self.table.begin_walk(Walk::new(database, compression));
+    }
+
+    pub(crate) fn is_walked(&self) -> bool {
+        self.emptied.is_some() || self.table.is_walked()
+    }
+
+    /// Goes on with a walk for about so many entries, and takes them off the budget.
+    pub(crate) fn walk_step(&mut self, budget: &mut usize) {
+        let table = self.emptied.as_mut().unwrap_or(&mut self.table);
+        self.recorded.extend(table.walk_step(budget));
+        if let Some(table) = self.emptied.take_if(|table| !table.is_walked()) {
+            self.graveyard.bury_table(table);
+        }
+    }
+
+    /// The next chunk of what walks have recorded.
+    pub(crate) fn take_recorded(&mut self) -> Option<Chunk> {
+        self.recorded.pop_front()
     }
 
     /// Lets an entry be freed by [`Db::free_step`] if it is large, at once if not.

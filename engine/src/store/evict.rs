@@ -204,6 +204,9 @@ pub struct Evictor {
     candidates: Vec<Candidate>,
 }
 
+/// Keys that are drawn at random before it is taken that all are in use.
+const DRAWS: usize = 16;
+
 impl Evictor {
     pub fn new(config: EvictConfig) -> Self {
         Self { config, candidates: Vec::with_capacity(POOL_LEN + 1) }
@@ -219,34 +222,43 @@ impl Evictor {
         self.candidates.clear();
     }
 
-    /// Removes the key to give up next, with the number of its database. `None` under `noeviction`, or if no key
-    /// may be evicted.
+    /// Removes the key to give up next, with the number of its database; not one that is `in_use`. `None` under
+    /// `noeviction`, or if no key may be evicted.
     pub fn next_victim(
         &mut self,
         keyspace: &mut Keyspace,
         now_ms: u64,
+        in_use: impl Fn(&[u8]) -> bool,
         rng: &mut Rng,
     ) -> Option<(usize, Entry)> {
         if self.config.policy == Policy::NoEviction {
             return None;
         }
         if self.config.policy.is_random() {
-            return self.random_victim(keyspace, rng);
+            return self.random_victim(keyspace, &in_use, rng);
         }
         loop {
-            self.sample(keyspace, now_ms, rng);
+            self.sample(keyspace, now_ms, &in_use, rng);
             if self.candidates.is_empty() {
                 return None;
             }
             while let Some(best) = self.candidates.pop() {
-                if let Some(entry) = self.take(keyspace, &best, now_ms) {
+                // It may have been free when it was sampled.
+                if !in_use(&best.key)
+                    && let Some(entry) = self.take(keyspace, &best, now_ms)
+                {
                     return Some((best.db, entry));
                 }
             }
         }
     }
 
-    fn random_victim(&self, keyspace: &mut Keyspace, rng: &mut Rng) -> Option<(usize, Entry)> {
+    fn random_victim(
+        &self,
+        keyspace: &mut Keyspace,
+        in_use: &impl Fn(&[u8]) -> bool,
+        rng: &mut Rng,
+    ) -> Option<(usize, Entry)> {
         let pool = self.config.policy.pool();
         let total: usize = keyspace.iter().map(|db| db.pool_len(pool)).sum();
         let mut nth = if total == 0 { return None } else { rng.usize(0..total) };
@@ -256,15 +268,18 @@ impl Evictor {
             nth = nth.saturating_sub(len);
             found
         })?;
-        let key = db.random(pool, rng)?.key().to_vec();
+        let mut draws = std::iter::repeat_with(|| db.random(pool, rng)).take(DRAWS).flatten();
+        let key = draws.find(|entry| !in_use(entry.key()))?.key().to_vec();
         Some((index, db.remove(&key)?))
     }
 
     /// Lets a few keys of every database try for the pool.
-    fn sample(&mut self, keyspace: &Keyspace, now_ms: u64, rng: &mut Rng) {
+    fn sample(&mut self, keyspace: &Keyspace, now_ms: u64, in_use: &impl Fn(&[u8]) -> bool, rng: &mut Rng) {
         let pool = self.config.policy.pool();
         for (index, db) in keyspace.iter().enumerate() {
-            for entry in db.neighbours(pool, rng).take(self.config.samples) {
+            let free =
+                db.neighbours(pool, rng).take(self.config.samples).filter(|entry| !in_use(entry.key()));
+            for entry in free {
                 self.consider(self.config.score(entry, now_ms), index, entry.key());
             }
         }
@@ -338,7 +353,8 @@ mod tests {
             evictor.config().touch(keyspace.db(1).find(&key(i)).expect("it is there"), now_ms, &mut rng);
         }
         for _ in 0..500 {
-            let (db, entry) = evictor.next_victim(&mut keyspace, now_ms, &mut rng).expect("keys are left");
+            let (db, entry) =
+                evictor.next_victim(&mut keyspace, now_ms, |_| false, &mut rng).expect("keys are left");
             assert_eq!((db, entry.type_of()), (1, crate::store::Type::String));
         }
         assert_eq!(keyspace.len(), 500);
@@ -363,8 +379,9 @@ mod tests {
         (0..1000u64)
             .for_each(|i| drop(keyspace.db_mut(0).insert(Entry::integer(&i.to_be_bytes(), 0, Some(i)))));
         let (mut evictor, mut rng) = (evictor(Policy::VolatileTtl), Rng::with_seed(9));
-        let deadlines: Vec<u64> =
-            (0..300).filter_map(|_| evictor.next_victim(&mut keyspace, 0, &mut rng)?.1.expiry()).collect();
+        let deadlines: Vec<u64> = (0..300)
+            .filter_map(|_| evictor.next_victim(&mut keyspace, 0, |_| false, &mut rng)?.1.expiry())
+            .collect();
         assert_eq!(deadlines.len(), 300);
         let mean = deadlines.iter().sum::<u64>() / 300;
         assert!(mean < 220, "at random it would be 500: {mean}");
@@ -382,7 +399,7 @@ mod tests {
             keyspace.db_mut(2).set_expiry(&7u32.to_be_bytes(), None);
             let (mut evictor, mut rng) = (evictor(policy), Rng::with_seed(9));
             let mut evicted = 0;
-            while let Some((db, entry)) = evictor.next_victim(&mut keyspace, START_MS, &mut rng) {
+            while let Some((db, entry)) = evictor.next_victim(&mut keyspace, START_MS, |_| false, &mut rng) {
                 assert!(db == 2 && entry.is_volatile());
                 evicted += 1;
             }
@@ -394,7 +411,11 @@ mod tests {
     fn noeviction_evicts_nothing() {
         let mut keyspace = Keyspace::new(1, 3);
         keyspace.db_mut(0).set_string(b"key", b"value", Expiry::At(1));
-        assert!(evictor(Policy::NoEviction).next_victim(&mut keyspace, 0, &mut Rng::with_seed(1)).is_none());
+        assert!(
+            evictor(Policy::NoEviction)
+                .next_victim(&mut keyspace, 0, |_| false, &mut Rng::with_seed(1))
+                .is_none()
+        );
     }
 
     #[test]
@@ -406,13 +427,14 @@ mod tests {
             keyspace.db_mut(0).set_string(&[i], b"value", Expiry::None);
         }
         let now_ms = START_MS + 60_000;
-        evictor.sample(&keyspace, now_ms, &mut rng);
+        evictor.sample(&keyspace, now_ms, &|_: &[u8]| false, &mut rng);
         let spared: Vec<Vec<u8>> = evictor.candidates.iter().map(|candidate| candidate.key.clone()).collect();
         for key in &spared {
             evictor.config().touch(keyspace.db(0).find(key).expect("sampled"), now_ms, &mut rng);
         }
         for _ in 0..8 - spared.len() {
-            let (_, entry) = evictor.next_victim(&mut keyspace, now_ms, &mut rng).expect("keys are left");
+            let (_, entry) =
+                evictor.next_victim(&mut keyspace, now_ms, |_| false, &mut rng).expect("keys are left");
             assert!(!spared.iter().any(|key| key == entry.key()));
         }
     }

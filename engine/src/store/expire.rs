@@ -9,6 +9,7 @@
 //! With the pass run every 100 ms and a budget that lets it get round, a key goes within 100 ms of its deadline.
 
 use super::db::{Db, Totals, is_due};
+use super::encoding::listpack::Element;
 use super::entry::Entry;
 use super::hash::Hash;
 use super::object::{Collection as _, Type};
@@ -33,6 +34,8 @@ pub(crate) struct ExpirePass {
 #[derive(Debug)]
 pub enum Expired<'a> {
     Key(Entry),
+    /// A field of the hash that is told of next.
+    Field(Element<'a>),
     /// So many fields of a hash.
     Fields(&'a Entry, usize),
     /// A hash that had no other fields.
@@ -43,7 +46,15 @@ impl Db {
     /// Removes keys and fields whose time is over, and tells `expired` of them. Looks at about `budget` segments,
     /// entries and fields, goes round at most once, and goes on there the next time. True if the budget ran out
     /// first.
-    pub fn expire_step(&mut self, now_ms: u64, budget: usize, mut expired: impl FnMut(Expired<'_>)) -> bool {
+    ///
+    /// A key that is `in_use` stays as it is for now.
+    pub fn expire_step(
+        &mut self,
+        now_ms: u64,
+        budget: usize,
+        in_use: impl Fn(&[u8]) -> bool,
+        mut expired: impl FnMut(Expired<'_>),
+    ) -> bool {
         if self.volatile_len() == 0 && self.with_volatile_fields() == 0 {
             self.expire_pass = ExpirePass::default();
             return false;
@@ -55,7 +66,7 @@ impl Db {
             if left == 0 {
                 return true;
             }
-            let (span, cost) = self.expire_segment(now_ms, left, &mut expired);
+            let (span, cost) = self.expire_segment(now_ms, left, &in_use, &mut expired);
             walked += span;
             left = left.saturating_sub(cost);
         }
@@ -73,38 +84,43 @@ impl Db {
         &mut self,
         now_ms: u64,
         budget: usize,
+        in_use: &impl Fn(&[u8]) -> bool,
         expired: &mut impl FnMut(Expired<'_>),
     ) -> (u32, usize) {
         let place = (self.expire_pass.next >> (DEPTH_MAX - self.table.depth())) as usize;
-        let Some(segment) = self.table.segment_at_mut(place) else { return (END, 1) };
+        let Some(segment) = self.table.segment_at(place) else { return (END, 1) };
         let (prefix, depth) = (segment.prefix(), segment.depth());
         let span = 1 << (DEPTH_MAX - depth);
         let end = (prefix as u32 + 1) * span;
         let walked = end - self.expire_pass.next;
+        let keys_due = segment.deadlines.may_be_due(now_ms);
+        let fields_due = segment.deadlines.field_may_be_due(now_ms);
+        let next = if end == END { 0 } else { end };
+        if !keys_due && !fields_due {
+            self.expire_pass.next = next;
+            return (walked, 1);
+        }
+        let Some(segment) = self.table.segment_at_mut(place) else { return (END, 1) };
         let totals = &mut self.totals;
         let mut cost = 1;
-        let keys_due = segment.deadlines.may_be_due(now_ms);
         if keys_due {
             cost += segment.deadlines.volatile();
-            segment.remove_due(now_ms, |entry| {
+            segment.remove_due(now_ms, in_use, |entry| {
                 totals.subtract(&entry);
                 expired(Expired::Key(entry));
             });
         }
-        let fields_due = segment.deadlines.field_may_be_due(now_ms);
         let mut left = budget;
         if fields_due {
             cost += segment.entries.len();
-            left = segment.remove_due_fields(now_ms, budget, totals, expired);
+            left = segment.remove_due_fields(now_ms, budget, totals, in_use, expired);
             cost += budget - left;
         }
-        if keys_due || fields_due {
-            self.table.contract_prefix(prefix, depth);
-        }
+        self.table.contract_prefix(prefix, depth);
         if left == 0 {
             return (0, budget);
         }
-        self.expire_pass.next = if end == END { 0 } else { end };
+        self.expire_pass.next = next;
         (walked, cost)
     }
 
@@ -123,12 +139,12 @@ impl Db {
 
 impl Segment {
     /// Removes the entries that are due, and makes the bound exact.
-    fn remove_due(&mut self, now_ms: u64, mut removed: impl FnMut(Entry)) {
+    fn remove_due(&mut self, now_ms: u64, in_use: &impl Fn(&[u8]) -> bool, mut removed: impl FnMut(Entry)) {
         self.entries.iter().filter(|entry| entry.is_volatile()).for_each(Entry::prefetch);
         let mut earliest_ms = u64::MAX;
         let due = self.entries.extract_if(|entry| {
             let Some(at) = entry.expiry() else { return false };
-            let due = is_due(at, now_ms);
+            let due = is_due(at, now_ms) && !in_use(entry.key());
             if !due {
                 earliest_ms = earliest_ms.min(at);
             }
@@ -148,14 +164,17 @@ impl Segment {
         now_ms: u64,
         budget: usize,
         totals: &mut Totals,
+        in_use: &impl Fn(&[u8]) -> bool,
         expired: &mut impl FnMut(Expired<'_>),
     ) -> usize {
         self.entries.iter().for_each(Entry::prefetch);
         let (mut left, mut earliest_ms, mut emptied) = (budget, u64::MAX, 0);
         for entry in &mut self.entries {
             let Some(at_ms) = entry.next_field_deadline() else { continue };
-            if left > 0 && is_due(at_ms, now_ms) {
-                let removed = totals.change(entry, |entry| expire_fields(entry, now_ms, left));
+            if left > 0 && is_due(at_ms, now_ms) && !in_use(entry.key()) {
+                let removed = totals.change(entry, |entry| {
+                    expire_fields(entry, now_ms, left, |field| expired(Expired::Field(field)))
+                });
                 left -= removed;
                 emptied += usize::from(is_emptied(entry));
                 expired(Expired::Fields(entry, removed));
@@ -178,9 +197,10 @@ fn is_emptied(entry: &Entry) -> bool {
     entry.type_of() == Type::Hash && entry.object().and_then(Hash::of).is_some_and(Hash::is_empty)
 }
 
-/// Removes up to `budget` of a hash's fields that are due. Returns how many.
-fn expire_fields(entry: &mut Entry, now_ms: u64, budget: usize) -> usize {
-    entry.object_mut().and_then(Hash::of_mut).map_or(0, |hash| hash.remove_before(now_ms, budget))
+/// Removes up to `budget` of a hash's fields that are due, and tells `each` of them. Returns how many.
+fn expire_fields(entry: &mut Entry, now_ms: u64, budget: usize, each: impl FnMut(Element<'_>)) -> usize {
+    let hash = entry.object_mut().and_then(Hash::of_mut);
+    hash.map_or(0, |hash| hash.remove_before(now_ms, budget, each))
 }
 
 #[cfg(test)]
@@ -199,11 +219,16 @@ mod tests {
             db.set_string(&(i + 1_000_000).to_be_bytes(), b"value", Expiry::None);
         }
         for now in (0..21_000).step_by(100) {
-            let cut = db.expire_step(now, 1_000_000, |expired| {
-                let Expired::Key(entry) = expired else { panic!("there are no hashes") };
-                let at = entry.expiry().expect("it expired");
-                assert!(at < now && now <= at + 100, "{at} removed at {now}");
-            });
+            let cut = db.expire_step(
+                now,
+                1_000_000,
+                |_| false,
+                |expired| {
+                    let Expired::Key(entry) = expired else { panic!("there are no hashes") };
+                    let at = entry.expiry().expect("it expired");
+                    assert!(at < now && now <= at + 100, "{at} removed at {now}");
+                },
+            );
             assert!(!cut);
         }
         db.assert_invariants();
@@ -215,10 +240,10 @@ mod tests {
         let mut keyspace = Keyspace::new(1, 3);
         let db = keyspace.db_mut(0);
         (0..40_000u32).for_each(|i| drop(db.insert(Entry::integer(&i.to_be_bytes(), 0, Some(10)))));
-        assert!(!db.expire_step(10, 100, |_| panic!("nothing is due in its own millisecond")));
+        assert!(!db.expire_step(10, 100, |_| false, |_| panic!("nothing is due in its own millisecond")));
         let mut gone = 0;
         let mut steps = 0;
-        while db.expire_step(11, 1, |_| gone += 1) {
+        while db.expire_step(11, 1, |_| false, |_| gone += 1) {
             steps += 1;
             assert!(steps < 1000);
         }
@@ -233,7 +258,7 @@ mod tests {
         let db = keyspace.db_mut(0);
         assert_eq!(db.average_ttl_ms(), 0);
         (0..1000u32).for_each(|i| drop(db.insert(Entry::integer(&i.to_be_bytes(), 0, Some(60_000)))));
-        db.expire_step(10_000, 100, |_| {});
+        db.expire_step(10_000, 100, |_| false, |_| {});
         assert_eq!(db.average_ttl_ms(), 50_000);
     }
 }

@@ -244,12 +244,13 @@ impl Hash {
         }
     }
 
-    /// Removes up to `budget` of the fields whose deadlines are before a time. Returns how many.
-    pub fn remove_before(&mut self, time_ms: u64, budget: usize) -> usize {
+    /// Removes up to `budget` of the fields whose deadlines are before a time, and tells `each` their names. Returns
+    /// how many.
+    pub fn remove_before(&mut self, time_ms: u64, budget: usize, each: impl FnMut(Element<'_>)) -> usize {
         match self {
             Self::Packed(_) => 0,
-            Self::Expiring(expiring) => expiring.remove_before(time_ms, budget),
-            Self::Table(table) => table.remove_before(time_ms, budget),
+            Self::Expiring(expiring) => expiring.remove_before(time_ms, budget, each),
+            Self::Table(table) => table.remove_before(time_ms, budget, each),
         }
     }
 
@@ -376,11 +377,14 @@ mod tests {
             Step::Remove(field) => assert_eq!(hash.remove(&field), model.remove(&field).is_some()),
             Step::RemoveBefore(time_ms, budget) => {
                 let due = hash.count_before(time_ms);
-                assert_eq!(hash.remove_before(time_ms, budget), due.min(budget));
+                let mut names = Vec::new();
+                let removed = hash.remove_before(time_ms, budget, |field| names.push(field.to_vec()));
+                assert_eq!((removed, names.len()), (due.min(budget), due.min(budget)));
                 let is_due = |at_ms: Option<u64>| at_ms.is_some_and(|at_ms| at_ms < time_ms);
                 assert_eq!(due, model.values().filter(|(_, at_ms)| is_due(*at_ms)).count());
                 // Of equal deadlines any may go first.
                 let left = contents(hash);
+                assert!(names.iter().all(|name| model.contains_key(name) && !left.contains_key(name)));
                 let latest =
                     model.iter().filter(|(field, _)| !left.contains_key(*field)).filter_map(|kept| kept.1.1);
                 let earliest = left.values().filter_map(|(_, at_ms)| *at_ms).min();

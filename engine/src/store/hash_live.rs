@@ -102,7 +102,7 @@ impl<'a> LiveHashMut<'a> {
     #[inline]
     pub fn new(hash: &'a mut Hash, limits: &'a HashLimits, now_ms: u64) -> Self {
         let due = |hash: &Hash| hash.next_deadline().is_some_and(|at_ms| is_due(at_ms, now_ms));
-        let expired = if due(hash) { hash.remove_before(now_ms, REMOVED_MAX) } else { 0 };
+        let expired = if due(hash) { hash.remove_before(now_ms, REMOVED_MAX, |_| {}) } else { 0 };
         let may_be_due = expired > 0 && due(hash);
         Self { hash, limits, now_ms, expired, may_be_due }
     }

@@ -2,6 +2,8 @@
 
 use super::db::Db;
 use super::key_hash::KeyHasher;
+use crate::journal::Chunk;
+use crate::rdb::Compression;
 
 /// The databases of one shard, all under one hash seed.
 #[derive(Debug)]
@@ -65,6 +67,34 @@ impl Keyspace {
     /// The access clock that keys get when they are created, in every database.
     pub fn set_access_at_birth(&mut self, access: u32) {
         self.dbs.iter_mut().for_each(|db| db.set_access_at_birth(access));
+    }
+
+    /// The cut: what is there now, in all databases, is recorded from here on by [`Keyspace::walk_step`], whatever
+    /// changes meanwhile.
+    ///
+    /// # Panics
+    /// If a walk is under way.
+    pub fn begin_walk(&mut self, compression: Compression) {
+        assert!(!self.is_walked(), "one walk at a time");
+        for (index, db) in self.dbs.iter_mut().enumerate().filter(|(_, db)| !db.is_empty()) {
+            db.begin_walk(index as u32, compression);
+        }
+    }
+
+    pub fn is_walked(&self) -> bool {
+        self.dbs.iter().any(Db::is_walked)
+    }
+
+    /// Records about `budget` entries. True if there is more to do.
+    pub fn walk_step(&mut self, budget: usize) -> bool {
+        let mut left = budget;
+        self.dbs.iter_mut().filter(|db| db.is_walked()).for_each(|db| db.walk_step(&mut left));
+        self.is_walked()
+    }
+
+    /// The next chunk of what has been recorded; a last one of each database comes when the walk is over.
+    pub fn take_recorded(&mut self) -> Option<Chunk> {
+        self.dbs.iter_mut().find_map(Db::take_recorded)
     }
 
     /// Frees up to about `budget` allocations of what was cleared, replaced or buried; true if more is left.

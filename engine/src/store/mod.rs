@@ -13,6 +13,7 @@
 //! | `stream` | streams: a log, and who reads it |
 //! | `hash`, `hash_live` | hashes, and what of them is not over |
 //! | `scan`, `sample` | cursors, entries at random |
+//! | `walk` | all keys as they were at one moment |
 //! | `expire`, `evict` | the active pass, the eviction policies and access clocks |
 //! | `encoding` | what values are kept in, bytes and structures |
 //! | `graveyard` | freeing in slices |
@@ -46,6 +47,7 @@ mod size_class;
 mod slab;
 mod stream;
 mod table;
+mod walk;
 mod zset;
 
 pub use block::ACCESS_MAX;

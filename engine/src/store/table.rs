@@ -19,12 +19,16 @@
 //!
 //! Source: Fagin, Nievergelt, Pippenger, Strong, "Extendible hashing", TODS 1979.
 
+use std::collections::VecDeque;
+
 use hashbrown::HashTable;
 
 use super::entry::Entry;
 use super::key_hash::{KeyHash, KeyHasher};
 use super::segment::Segment;
 use super::slab::Slab;
+use super::walk::Walk;
+use crate::journal::Chunk;
 
 /// Deepest level: 2^28 segments hold over 200 billion entries, and a SCAN cursor stays below 2^44.
 pub(crate) const DEPTH_MAX: u8 = 28;
@@ -38,6 +42,9 @@ pub(crate) struct Table {
     depth: u8,
     /// Bytes allocated for the segments' buckets.
     buckets_memory: usize,
+    /// Of segments that the last walk has recorded, or that came after it.
+    mark: bool,
+    walk: Option<Box<Walk>>,
 }
 
 impl Table {
@@ -49,6 +56,8 @@ impl Table {
             at_depth: [0; DEPTH_MAX as usize + 1],
             depth: 0,
             buckets_memory: 0,
+            mark: false,
+            walk: None,
         }
     }
 
@@ -77,6 +86,7 @@ impl Table {
     #[inline]
     pub(crate) fn segment_mut(&mut self, hash: KeyHash) -> Option<&mut Segment> {
         let &id = self.directory.get(hash.prefix(self.depth))?;
+        self.record_before_change(id);
         Some(self.segments.at_mut(id))
     }
 
@@ -101,7 +111,55 @@ impl Table {
     }
 
     pub(crate) fn segment_at_mut(&mut self, place: usize) -> Option<&mut Segment> {
-        self.directory.get(place).map(|&id| self.segments.at_mut(id))
+        let &id = self.directory.get(place)?;
+        self.record_before_change(id);
+        Some(self.segments.at_mut(id))
+    }
+
+    /// Starts a walk over what is there now.
+    pub(crate) fn begin_walk(&mut self, walk: Walk) {
+        self.mark = !self.mark;
+        self.walk = Some(Box::new(walk));
+    }
+
+    pub(crate) fn is_walked(&self) -> bool {
+        self.walk.is_some()
+    }
+
+    /// Records segments until about `budget` entries are; takes off the budget what it did. Returns the chunks that
+    /// are complete; after the last step, all that are left.
+    pub(crate) fn walk_step(&mut self, budget: &mut usize) -> VecDeque<Chunk> {
+        while let Some(walk) = &mut self.walk {
+            let place = walk.place(self.depth);
+            let Some(&id) = place.and_then(|place| self.directory.get(place)) else {
+                return self.walk.take().map(|walk| walk.finish()).unwrap_or_default();
+            };
+            if *budget == 0 {
+                return walk.take_full();
+            }
+            walk.passed(self.segments.at(id));
+            let recorded = self.record(id);
+            *budget = budget.saturating_sub(1 + recorded);
+        }
+        VecDeque::new()
+    }
+
+    /// To be called with every segment that is about to change. A split changes none: both parts have the same mark.
+    #[inline]
+    fn record_before_change(&mut self, id: u32) {
+        if self.walk.is_some() {
+            self.record(id);
+        }
+    }
+
+    /// Records a segment, if it is not yet. Returns how many entries that took.
+    #[cold]
+    fn record(&mut self, id: u32) -> usize {
+        let segment = self.segments.at_mut(id);
+        let Some(walk) = self.walk.as_mut().filter(|_| segment.mark != self.mark) else { return 0 };
+        segment.mark = self.mark;
+        walk.record(segment);
+        segment.entries.len()
     }
 
     /// Gives back what a segment that lost entries no longer needs.
@@ -126,6 +184,7 @@ impl Table {
             Some(&id) if !self.segments.at(id).is_full() => id,
             _ => self.make_room(hash),
         };
+        self.record_before_change(id);
         self.segments.at_mut(id)
     }
 
@@ -150,7 +209,7 @@ impl Table {
     #[cold]
     fn make_room(&mut self, hash: KeyHash) -> u32 {
         if self.directory.is_empty() {
-            self.directory.push(self.segments.insert(Segment::new(0, 0)));
+            self.directory.push(self.segments.insert(Segment::new(0, 0, self.mark)));
             self.at_depth[0] = 1;
         }
         loop {
@@ -218,6 +277,8 @@ impl Table {
         if !segment.fits_with(self.segments.at(buddy_id)) {
             return false;
         }
+        // The segment itself has just lost entries, and was recorded before that.
+        self.record_before_change(buddy_id);
         let buddy = self.segments.remove(buddy_id);
         let segment = self.segments.at_mut(id);
         self.buckets_memory -= segment.memory() + buddy.memory();
@@ -246,6 +307,7 @@ impl Table {
         let mut at_depth = [0; DEPTH_MAX as usize + 1];
         let mut buckets_memory = 0;
         for segment in self.segments() {
+            assert!(self.is_walked() || segment.mark == self.mark);
             at_depth[usize::from(segment.depth())] += 1;
             buckets_memory += segment.memory();
             segment.assert_invariants(&self.hasher);

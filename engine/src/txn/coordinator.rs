@@ -4,11 +4,12 @@ use std::sync::Arc;
 
 use crate::collections::Map;
 
-use super::{BlockJob, Job, Lent, Outcome, Part, Terms};
+use super::{BlockJob, Grant, Job, Lent, Outcome, Part, Terms};
 use crate::command::{Args, Command, Merge, OwnedArgs};
 use crate::course::Course;
 use crate::errand::{AnyErrand, Asked};
 use crate::ids::{ReactorId, ReplyTo, TxId};
+use crate::rules::{Rule, holds};
 
 /// What a transaction is for.
 #[derive(Debug)]
@@ -19,15 +20,47 @@ pub enum Work {
     Together { job: Job },
     /// The keys are brought together and the commands run on them; the keys of each share are given, in its order.
     Block { job: Box<BlockJob>, asked: Asked, keys: Vec<Vec<Box<[u8]>>> },
-    /// Every shard is held while the commands run, wherever each belongs.
-    Hold { job: Box<BlockJob>, asked: Asked },
+    /// Shards, or keys of theirs, are held while the commands run, wherever each belongs.
+    Hold { job: Box<BlockJob>, asked: Asked, claims: Claims },
     /// Every shard is visited, as one step.
     Atomic { errand: Arc<dyn AnyErrand>, asked: Asked },
     /// Every shard is held, and visited any number of times. `ns` is how long the rounds so far took.
     Course { job: Job, course: Box<dyn Course>, ns: u64 },
 }
 
+/// What a block that runs step by step holds.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Claims {
+    /// Its shards, whole.
+    Shards,
+    /// The keys of so many of its commands so far. So many attempts before this one were refused.
+    Keys { commands: usize, refusals: usize },
+}
+
+/// Refusals of a claim of many keys after which their shards are claimed whole, so that it gets through in any traffic.
+const REFUSALS_MAX: usize = 3;
+
+impl Claims {
+    /// What to ask for after a refusal.
+    fn again(self) -> Self {
+        match self {
+            Self::Keys { refusals, .. } if refusals < REFUSALS_MAX => {
+                Self::Keys { commands: 0, refusals: refusals + 1 }
+            }
+            Self::Keys { .. } | Self::Shards => Self::Shards,
+        }
+    }
+}
+
 impl Work {
+    /// The same work after a refusal.
+    fn again(self) -> Self {
+        match self {
+            Self::Hold { job, asked, claims } => Self::Hold { job, asked, claims: claims.again() },
+            other => other,
+        }
+    }
+
     /// Shards lend keys with their grant, be they none, and wait for them.
     pub fn lends(&self) -> bool {
         matches!(self, Self::Together { .. } | Self::Block { .. })
@@ -65,6 +98,12 @@ pub struct Pending {
     pub terms: Terms,
     /// A watched key has changed.
     pub watch_failed: bool,
+    /// When the time of the first watched key is over.
+    pub watch_ends_ms: Option<u64>,
+    /// When it takes effect, in Unix microseconds, once all have granted.
+    pub at_us: u64,
+    /// Shards on which somebody waits for one of its keys.
+    pub awaited: Vec<ReactorId>,
     /// It is for a command that stands in line on this shard.
     pub waits_at: Option<ReactorId>,
     /// And that shard has made it an offer, under this txid.
@@ -83,11 +122,21 @@ impl Pending {
             shares,
             terms,
             watch_failed: false,
+            watch_ends_ms: None,
+            at_us: 0,
+            awaited: Vec::new(),
             waits_at: None,
             offer: None,
             is_refused: false,
             progress,
         }
+    }
+
+    /// The same, to be asked for anew after a refusal. What could not be had at once is waited for.
+    pub fn again(self) -> Self {
+        let terms = if self.terms == Terms::Try { Terms::Wait } else { self.terms };
+        let waits_at = self.waits_at;
+        Self { waits_at, ..Self::new(self.reply_to, self.work.again(), self.shares, terms) }
     }
 
     /// What is asked of each shard.
@@ -97,7 +146,10 @@ impl Pending {
 
     fn part(&self, at: usize, share: &Share) -> Part {
         match &self.work {
-            Work::Scatter { job, .. } => Part::Share(Job { args: share_of(job, share), ..job.clone_head() }),
+            Work::Scatter { job, .. } => {
+                let args = share_of(crate::command::row(job.command), job.args.as_args(), share);
+                Part::Share(Job { args, ..job.clone_head() })
+            }
             Work::Together { job } => {
                 let args = job.args.as_args();
                 let keys = share.keys.iter().map(|&(index, _)| args.at(index).into()).collect();
@@ -106,7 +158,9 @@ impl Pending {
             Work::Block { job, keys, .. } => {
                 Part::Lend { keys: keys[at].clone(), lent: false, watch: job.watch }
             }
-            Work::Hold { job, .. } => Part::Hold { watch: job.watch },
+            Work::Hold { job, claims, .. } => {
+                Part::Hold { watch: job.watch, whole: *claims == Claims::Shards }
+            }
             Work::Atomic { errand, .. } => Part::Atomic(Arc::clone(errand)),
             Work::Course { course, .. } => Part::Course { writes: course.writes() },
         }
@@ -125,11 +179,16 @@ impl Pending {
     }
 
     /// Notes a grant. Returns true when all have granted.
-    fn granted(&mut self, shard: ReactorId, lent: Vec<Lent>, watch_failed: bool) -> bool {
+    fn granted(&mut self, shard: ReactorId, grant: Grant) -> bool {
         let at = self.position(shard);
-        self.watch_failed |= watch_failed;
-        self.progress[at] = Progress::Granted(lent);
-        self.progress.iter().all(|progress| matches!(progress, Progress::Granted(_)))
+        self.watch_failed |= grant.watch_failed;
+        self.watch_ends_ms = self.watch_ends_ms.into_iter().chain(grant.watch_ends_ms).min();
+        if grant.is_awaited && !self.awaited.contains(&shard) && holds(Rule::BlocksAreSettledInOrder) {
+            self.awaited.push(shard);
+        }
+        self.progress[at] = Progress::Granted(grant.lent);
+        !holds(Rule::AllGrantFirst)
+            || self.progress.iter().all(|progress| matches!(progress, Progress::Granted(_)))
     }
 
     /// Notes an outcome. Returns true when it was the last.
@@ -146,6 +205,11 @@ impl Pending {
     /// The txid under which a shard knows of it: an offer is made under one of its own.
     pub fn id_at(&self, shard: ReactorId, id: TxId) -> TxId {
         self.offer.filter(|_| self.waits_at == Some(shard)).unwrap_or(id)
+    }
+
+    /// A shard that has granted is asked for more.
+    pub fn await_again(&mut self, at: usize) {
+        self.progress[at] = Progress::Asked;
     }
 
     /// Whether a shard has yet to answer.
@@ -180,9 +244,8 @@ impl Job {
 }
 
 /// The command with only the keys of one share, each with the arguments that belong to it (MSET: its value).
-fn share_of(job: &Job, share: &Share) -> OwnedArgs {
-    let args = job.args.as_args();
-    let step = crate::command::row(job.command).key_step();
+pub fn share_of(command: &Command, args: Args<'_>, share: &Share) -> OwnedArgs {
+    let step = command.key_step();
     let indices = share.keys.iter().flat_map(|&(key, _)| key..(key + step).min(args.len()));
     let indices: Vec<usize> = std::iter::once(0).chain(indices).collect();
     OwnedArgs::new(indices.iter().map(|&index| args.at(index)))
@@ -236,9 +299,9 @@ impl Coordinator {
         self.pending.get_mut(&id)
     }
 
-    pub fn granted(&mut self, id: TxId, shard: ReactorId, lent: Vec<Lent>, watch_failed: bool) -> Next {
-        let Some(pending) = self.pending.get_mut(&id) else { return Next::Unknown(lent) };
-        let all = pending.granted(shard, lent, watch_failed);
+    pub fn granted(&mut self, id: TxId, shard: ReactorId, grant: Grant) -> Next {
+        let Some(pending) = self.pending.get_mut(&id) else { return Next::Unknown(grant.lent) };
+        let all = pending.granted(shard, grant);
         match () {
             () if pending.is_refused => Next::Refused,
             () if all => Next::AllGranted,

@@ -15,11 +15,17 @@ use std::hash::BuildHasher;
 
 use crate::collections::Map;
 
-use crate::ids::TxId;
+use crate::ids::{ReplyTo, TxId};
+use crate::rules::{Rule, holds};
 
 /// The hash that stands for a key in locks: the same on every reactor.
 pub fn key_hash(key: &[u8]) -> u64 {
     foldhash::quality::FixedState::default().hash_one(key)
+}
+
+/// The hash that stands for a connection in locks. It may be that of a key as well, which costs a needless wait.
+pub fn conn_hash(of: ReplyTo) -> u64 {
+    foldhash::quality::FixedState::default().hash_one((of.reactor, of.conn.to_bits()))
 }
 
 /// What a lock is on.
@@ -74,6 +80,14 @@ impl Footprint {
         Self(vec![(Resource::Shard, mode)])
     }
 
+    /// Keys that may be written, and more of them later.
+    pub fn for_writing(keys: impl Iterator<Item = u64>) -> Self {
+        let mut footprint = Self::keys(keys.map(|hash| (hash, true)));
+        footprint.0.retain(|(resource, _)| *resource != Resource::Shard);
+        footprint.0.push((Resource::Shard, Mode::IntentExclusive));
+        footprint
+    }
+
     /// Keys: hash, and whether it may be written.
     pub fn keys(keys: impl Iterator<Item = (u64, bool)>) -> Self {
         let mut all: Vec<_> =
@@ -98,6 +112,12 @@ pub enum Verdict {
     Refused,
 }
 
+impl Verdict {
+    fn of(missing: usize) -> Self {
+        if missing == 0 { Self::Granted } else { Self::Queued }
+    }
+}
+
 /// Those who hold a lock, or wait for it, in the order in which they came. Thousands may: asking whether one of them
 /// stands against a mode does not look at each, and whoever came first is found first.
 #[derive(Debug, Default)]
@@ -115,6 +135,11 @@ impl Line {
     fn push(&mut self, id: TxId, mode: Mode) {
         self.members.push_back((id, mode));
         self.modes[mode as usize] += 1;
+    }
+
+    /// The only one there is, if it is exclusive.
+    fn writer(&self) -> Option<TxId> {
+        self.members.front().filter(|(_, mode)| *mode == Mode::Exclusive).map(|&(id, _)| id)
     }
 
     /// Removes a member; false if it is none.
@@ -171,7 +196,8 @@ struct Holder {
 /// The locks of one shard.
 #[derive(Debug, Default)]
 pub struct LockTable {
-    locks: Map<Resource, Lock>,
+    /// Boxed: a table of 100,000 locks is still small enough to grow in a moment.
+    locks: Map<Resource, Box<Lock>>,
     holders: Map<TxId, Holder>,
 }
 
@@ -192,11 +218,33 @@ impl LockTable {
 
     /// Asks for all of `footprint` at once.
     pub fn request(&mut self, id: TxId, footprint: Footprint) -> Verdict {
-        let refused = |(resource, mode): &(Resource, Mode)| {
+        let Some(missing) = self.line_up(id, &footprint) else { return Verdict::Refused };
+        self.holders.insert(id, Holder { footprint, missing });
+        Verdict::of(missing)
+    }
+
+    /// Asks for more keys to write, for who holds all that it has asked for so far and means to write.
+    pub fn claim(&mut self, id: TxId, mut keys: Vec<u64>) -> Verdict {
+        keys.sort_unstable();
+        keys.dedup();
+        keys.retain(|key| self.writer_of(*key) != Some(id));
+        let more = Footprint(keys.iter().map(|key| (Resource::Key(*key), Mode::Exclusive)).collect());
+        let Some(missing) = self.line_up(id, &more) else { return Verdict::Refused };
+        if let Some(holder) = self.holders.get_mut(&id) {
+            holder.footprint.0.extend(more.0);
+            holder.missing += missing;
+        }
+        Verdict::of(missing)
+    }
+
+    /// Takes the locks of a footprint or stands in line for them: for how many. None, and nothing is taken, if a higher txid
+    /// is in the way.
+    fn line_up(&mut self, id: TxId, footprint: &Footprint) -> Option<usize> {
+        let is_refused = |(resource, mode): &(Resource, Mode)| {
             self.locks.get(resource).is_some_and(|lock| lock.last > id && lock.conflicts(*mode))
         };
-        if footprint.0.iter().any(refused) {
-            return Verdict::Refused;
+        if holds(Rule::LateComersAreRefused) && footprint.0.iter().any(is_refused) {
+            return None;
         }
         let mut missing = 0;
         for &(resource, mode) in &footprint.0 {
@@ -209,22 +257,26 @@ impl LockTable {
             }
             lock.last = lock.last.max(id);
         }
-        self.holders.insert(id, Holder { footprint, missing });
-        if missing == 0 { Verdict::Granted } else { Verdict::Queued }
+        Some(missing)
     }
 
     /// Whether `id` has all of its locks, and may write a key: it holds that, or the whole shard.
     pub fn holds(&self, id: TxId, key: u64) -> bool {
-        let holder = self.holders.get(&id).filter(|holder| holder.missing == 0);
-        holder.is_some_and(|holder| {
-            holder.footprint.0.contains(&(Resource::Key(key), Mode::Exclusive))
-                || holder.footprint.0.contains(&(Resource::Shard, Mode::Exclusive))
-        })
+        self.writer_of(key) == Some(id) && self.holders.get(&id).is_some_and(|holder| holder.missing == 0)
+    }
+
+    /// Who may write a key, once it has all of its locks.
+    pub fn writer_of(&self, key: u64) -> Option<TxId> {
+        let resources = [Resource::Shard, Resource::Key(key)];
+        resources.iter().find_map(|resource| self.locks.get(resource)?.granted.writer())
     }
 
     /// Gives who holds all of its locks more keys to write, if nothing stands against it: false, and nothing is taken,
     /// otherwise.
     pub fn extend(&mut self, id: TxId, keys: impl Iterator<Item = u64>) -> bool {
+        if !holds(Rule::OffersAreLocked) {
+            return true;
+        }
         let mut more: Vec<u64> = keys.filter(|key| !self.holds(id, *key)).collect();
         more.sort_unstable();
         more.dedup();
@@ -243,29 +295,46 @@ impl LockTable {
         true
     }
 
-    /// Gives back what `id` holds or waits for. Returns those that hold all of theirs now, lowest txid first.
-    pub fn release(&mut self, id: TxId) -> Vec<TxId> {
-        let Some(holder) = self.holders.remove(&id) else { return Vec::new() };
+    /// Gives back up to so many of the locks that `id` holds or waits for. Returns those that hold all of theirs now,
+    /// lowest txid first, and whether none is left.
+    pub fn release(&mut self, id: TxId, most: usize) -> (Vec<TxId>, bool) {
+        let Some(holder) = self.holders.get_mut(&id) else { return (Vec::new(), true) };
+        let footprint = &mut holder.footprint.0;
+        let some = footprint.split_off(footprint.len().saturating_sub(most));
+        let is_done = footprint.is_empty();
+        if is_done {
+            self.holders.remove(&id);
+        }
         let mut complete = Vec::new();
-        for (resource, _) in holder.footprint.0 {
-            let Some(lock) = self.locks.get_mut(&resource) else { continue };
-            lock.remove(id);
-            lock.advance(|granted| {
-                if let Some(holder) = self.holders.get_mut(&granted) {
-                    holder.missing -= 1;
-                    if holder.missing == 0 {
-                        complete.push(granted);
-                    }
-                }
-            });
-            if lock.is_unused() {
-                self.locks.remove(&resource);
-            }
+        for (resource, _) in some {
+            self.release_one(id, resource, &mut complete);
+        }
+        if self.locks.is_empty() && self.locks.capacity() > LOCKS_KEPT {
+            self.locks = Map::default();
         }
         complete.sort_unstable();
-        complete
+        (complete, is_done)
+    }
+
+    fn release_one(&mut self, id: TxId, resource: Resource, complete: &mut Vec<TxId>) {
+        let Some(lock) = self.locks.get_mut(&resource) else { return };
+        lock.remove(id);
+        lock.advance(|granted| {
+            if let Some(holder) = self.holders.get_mut(&granted) {
+                holder.missing -= 1;
+                if holder.missing == 0 {
+                    complete.push(granted);
+                }
+            }
+        });
+        if lock.is_unused() {
+            self.locks.remove(&resource);
+        }
     }
 }
+
+/// Room for locks that is kept when there are none.
+const LOCKS_KEPT: usize = 4096;
 
 #[cfg(test)]
 mod tests {
@@ -276,15 +345,52 @@ mod tests {
         Footprint::keys(keys.iter().copied())
     }
 
+    fn released(table: &mut LockTable, id: TxId) -> Vec<TxId> {
+        let (complete, is_done) = table.release(id, usize::MAX);
+        assert!(is_done);
+        complete
+    }
+
+    #[test]
+    fn a_claim_adds_keys_once_and_waits_for_lower_txids_only() {
+        let mut table = LockTable::default();
+        assert_eq!(table.request(TxId(1), keys(&[(7, true)])), Verdict::Granted);
+        assert_eq!(table.request(TxId(2), Footprint::for_writing([5].into_iter())), Verdict::Granted);
+        assert_eq!(table.claim(TxId(2), vec![6, 5, 6]), Verdict::Granted);
+        assert!([5, 6].iter().all(|&key| table.holds(TxId(2), key)));
+        assert_eq!(table.claim(TxId(2), vec![7, 8]), Verdict::Queued);
+        assert!(!table.holds(TxId(2), 5), "not all are there");
+        assert_eq!(table.request(TxId(3), keys(&[(9, false)])), Verdict::Granted);
+        assert_eq!(released(&mut table, TxId(1)), [TxId(2)]);
+        assert_eq!(table.claim(TxId(2), vec![10, 9]), Verdict::Refused);
+        assert!(!table.blocks(&keys(&[(10, true)])), "the refused one took nothing");
+        assert!(table.blocks(&keys(&[(8, false)])));
+        assert_eq!(table.request(TxId(4), keys(&[(8, false), (5, true)])), Verdict::Queued);
+        let mut complete = Vec::new();
+        loop {
+            let (some, is_done) = table.release(TxId(2), 2);
+            complete.extend(some);
+            if is_done {
+                break;
+            }
+            assert!(!table.is_empty());
+        }
+        assert_eq!(complete, [TxId(4)]);
+        for id in [3, 4] {
+            released(&mut table, TxId(id));
+        }
+        assert!(table.is_empty() && table.locks.is_empty());
+    }
+
     #[test]
     fn readers_share_and_a_writer_waits_for_them() {
         let mut table = LockTable::default();
         assert_eq!(table.request(TxId(1), keys(&[(7, false)])), Verdict::Granted);
         assert_eq!(table.request(TxId(2), keys(&[(7, false)])), Verdict::Granted);
         assert_eq!(table.request(TxId(3), keys(&[(7, true)])), Verdict::Queued);
-        assert!(table.release(TxId(1)).is_empty());
-        assert_eq!(table.release(TxId(2)), [TxId(3)]);
-        assert!(table.release(TxId(3)).is_empty());
+        assert!(released(&mut table, TxId(1)).is_empty());
+        assert_eq!(released(&mut table, TxId(2)), [TxId(3)]);
+        assert!(released(&mut table, TxId(3)).is_empty());
         assert!(table.is_empty());
     }
 
@@ -306,8 +412,8 @@ mod tests {
         table.request(TxId(1), keys(&[(1, false)]));
         table.request(TxId(2), keys(&[(1, true)]));
         assert_eq!(table.request(TxId(3), keys(&[(1, false)])), Verdict::Queued);
-        assert_eq!(table.release(TxId(1)), [TxId(2)]);
-        assert_eq!(table.release(TxId(2)), [TxId(3)]);
+        assert_eq!(released(&mut table, TxId(1)), [TxId(2)]);
+        assert_eq!(released(&mut table, TxId(2)), [TxId(3)]);
     }
 
     #[test]
@@ -316,8 +422,8 @@ mod tests {
         table.request(TxId(1), keys(&[(1, false)]));
         assert_eq!(table.request(TxId(2), Footprint::shard(Mode::Exclusive)), Verdict::Queued);
         assert!(table.blocks(&keys(&[(99, false)])));
-        assert_eq!(table.release(TxId(1)), [TxId(2)]);
-        assert_eq!(table.release(TxId(2)), []);
+        assert_eq!(released(&mut table, TxId(1)), [TxId(2)]);
+        assert_eq!(released(&mut table, TxId(2)), []);
         table.request(TxId(3), Footprint::shard(Mode::Shared));
         assert!(!table.blocks(&keys(&[(1, false)])));
         assert!(table.blocks(&keys(&[(1, true)])));
@@ -328,7 +434,7 @@ mod tests {
         let mut table = LockTable::default();
         assert_eq!(table.request(TxId(1), keys(&[(1, false), (1, true)])), Verdict::Granted);
         assert!(table.blocks(&keys(&[(1, false)])));
-        table.release(TxId(1));
+        released(&mut table, TxId(1));
         assert!(table.is_empty());
     }
 
@@ -345,7 +451,7 @@ mod tests {
                 let id = TxId(id);
                 if release && !holding.is_empty() {
                     let (gone, _) = holding.remove(0);
-                    for granted in table.release(gone) {
+                    for granted in released(&mut table, gone) {
                         let at = queued.iter().position(|(waiting, _)| *waiting == granted).expect("it was queued");
                         holding.push(queued.remove(at));
                     }
@@ -366,7 +472,7 @@ mod tests {
                 }
             }
             while let Some((gone, _)) = holding.pop() {
-                for granted in table.release(gone) {
+                for granted in released(&mut table, gone) {
                     let at = queued.iter().position(|(waiting, _)| *waiting == granted).expect("it was queued");
                     holding.push(queued.remove(at));
                 }

@@ -20,6 +20,9 @@
 //! whether a watched key of its has changed, and locks those keys too, so nothing comes between the look and the act.
 //! `core/exec` tells which blocks need none of this, and which need more.
 //!
+//! A transaction takes effect at one time on all shards: the coordinator's, once all have granted. What is due then is due
+//! everywhere, and what is not, nowhere, whatever the clocks of the shards say when its parts run.
+//!
 //! A [course](crate::course) makes any number of visits between the grants and the release.
 
 mod block;
@@ -32,15 +35,16 @@ mod watch;
 use std::sync::Arc;
 
 pub use block::Block;
-pub use coordinator::{Coordinator, Next, Pending, Share, Work, shares};
+pub use coordinator::{Claims, Coordinator, Next, Pending, Share, Work, share_of, shares};
 pub use schedule::{Part, Schedule, Settling, footprint_of};
 pub use wait::{Turn, Wait, Waits};
 pub use watch::Watches;
 
-use crate::command::OwnedArgs;
+use crate::command::{Event, OwnedArgs};
 use crate::course::Round;
 use crate::errand::AnyAnswer;
-use crate::ids::{CommandId, ReactorId, ReplyTo, TxId, WatchId};
+use crate::ids::{CommandId, ConnId, ReactorId, ReplyTo, TxId, WatchId};
+use crate::journal::Batch;
 use crate::mesh::SessionBits;
 use crate::store::Entry;
 
@@ -71,8 +75,18 @@ pub struct BlockJob {
 pub struct Change {
     pub db: u16,
     pub key: Box<[u8]>,
-    /// Whoever watches the key is to see it.
-    pub is_watched: bool,
+    pub concerns: Concerns,
+    /// What notifications say of it.
+    pub event: Option<Event>,
+}
+
+/// Whom a change concerns, beside those who hear of its event.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Concerns {
+    /// Those who watch the key, and those who wait for it.
+    All,
+    Waiters,
+    Nobody,
 }
 
 /// How a request asks for its locks.
@@ -95,12 +109,15 @@ pub enum TxMessage {
         part: Part,
         terms: Terms,
     },
+    /// Keys, by their hashes, that a transaction is to hold as well.
+    Claim {
+        id: TxId,
+        keys: Vec<u64>,
+    },
     Granted {
         id: TxId,
         shard: ReactorId,
-        lent: Vec<Lent>,
-        /// A key that the transaction watches has changed: it must not take effect.
-        watch_failed: bool,
+        grant: Grant,
     },
     Refused {
         id: TxId,
@@ -108,11 +125,22 @@ pub enum TxMessage {
     /// All have granted: run your part, release, answer.
     Run {
         id: TxId,
+        at_us: u64,
     },
     /// A round of a course: no lock is released.
     Visit {
         id: TxId,
+        at_us: u64,
         round: Arc<dyn Round>,
+        /// Whose command it is.
+        conn: ConnId,
+    },
+    /// A block of a connection of the sender's runs step by step, all of it at this time.
+    Begin {
+        id: TxId,
+        from: ReactorId,
+        conn: ConnId,
+        at_us: u64,
     },
     Done {
         id: TxId,
@@ -126,6 +154,27 @@ pub enum TxMessage {
         changed: Vec<Change>,
         /// The command found nothing, and is to stand in line.
         wait: Option<Wait>,
+        /// Do not release yet: say which keys are filled.
+        stays: bool,
+    },
+    /// All commands have run; do not release yet: say which keys are filled.
+    Finish {
+        id: TxId,
+    },
+    /// Keys that somebody waits for and the transaction has filled.
+    Filled {
+        id: TxId,
+        shard: ReactorId,
+        keys: Vec<Box<[u8]>>,
+    },
+    /// Offer these of them to who waits.
+    Settle {
+        id: TxId,
+        keys: Vec<Box<[u8]>>,
+    },
+    /// That is done.
+    Settled {
+        id: TxId,
     },
     /// The request is withdrawn, or the transaction is over.
     Cancel {
@@ -177,11 +226,28 @@ pub enum TxMessage {
     Withdraw {
         wait: ReplyTo,
     },
+    /// What a command of a block that runs step by step has done.
+    Effects {
+        conn: ConnId,
+        effects: Batch,
+    },
     /// Run this block, all of whose keys are yours, in one step, and answer.
     Block {
         job: Box<BlockJob>,
         reply_to: ReplyTo,
     },
+}
+
+/// What a shard gives with its locks.
+#[derive(Debug, Default)]
+pub struct Grant {
+    pub lent: Vec<Lent>,
+    /// A key that the transaction watches has changed: it must not take effect.
+    pub watch_failed: bool,
+    /// When the time of the first of the watched keys is over, in Unix milliseconds, if it ever is.
+    pub watch_ends_ms: Option<u64>,
+    /// Somebody waits for one of the keys.
+    pub is_awaited: bool,
 }
 
 /// What running a part gave, and how long it took.

@@ -10,6 +10,7 @@ use crate::collections::Map;
 use crate::command::blocking::Blocking;
 use crate::command::{OwnedArgs, row};
 use crate::ids::ReplyTo;
+use crate::rules::{Rule, holds};
 
 /// A blocking command that found nothing: the job is the request as it waits.
 #[derive(Clone, Debug)]
@@ -57,6 +58,12 @@ type Line = BTreeMap<Turn, ReplyTo>;
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Turn(u64);
 
+impl Turn {
+    fn next(self) -> Self {
+        if holds(Rule::LongestWaitComesFirst) { Self(self.0 + 1) } else { Self(self.0.wrapping_sub(1) >> 1) }
+    }
+}
+
 /// The waits of one shard. Keys are ordered, not hashed: clients choose them.
 #[derive(Debug, Default)]
 pub struct Waits {
@@ -73,7 +80,7 @@ impl Waits {
 
     /// Takes in a wait for those of its keys that this shard owns.
     pub fn insert(&mut self, wait: Wait, owned: &[bool]) {
-        self.last.0 += 1;
+        self.last = self.last.next();
         let lines = self.lines.entry(wait.job.db).or_default();
         for (key, _) in wait.keys().zip(owned).filter(|(_, owned)| **owned) {
             lines.entry(key.into()).or_default().insert(self.last, wait.reply_to);
@@ -84,6 +91,11 @@ impl Waits {
     /// Whether somebody waits for a key.
     pub fn has_line(&self, db: u16, key: &[u8]) -> bool {
         self.line(db, key).is_some()
+    }
+
+    /// Whether somebody waits for a key in any database.
+    pub fn has_any_line(&self, key: &[u8]) -> bool {
+        self.lines.values().any(|lines| lines.contains_key(key))
     }
 
     /// Who came first of those who wait for a key, or came next after a turn.
@@ -116,6 +128,17 @@ impl Waits {
     /// Keys of a database that somebody waits for.
     pub fn keys_in(&self, db: u16) -> impl Iterator<Item = &[u8]> {
         self.lines.get(&db).into_iter().flatten().map(|(key, _)| &**key)
+    }
+
+    /// How many keys somebody waits for, and how many of them end somebody's wait when they go.
+    pub fn count_keys(&self) -> (usize, usize) {
+        let ends = |id: &ReplyTo| {
+            self.find(*id).and_then(Wait::blocking).is_some_and(|blocking| blocking.ends_with_key)
+        };
+        let lines = self.lines.values().flat_map(BTreeMap::values);
+        lines.fold((0, 0), |(keys, on_nokey), line| {
+            (keys + 1, on_nokey + usize::from(line.values().any(ends)))
+        })
     }
 
     fn line(&self, db: u16, key: &[u8]) -> Option<&Line> {

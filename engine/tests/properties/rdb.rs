@@ -13,10 +13,10 @@ use bobbin_engine::store::{
 };
 
 const KEY: &[u8] = b"key";
-const STRING_LEN_MAX: usize = 1 << 20;
+pub(crate) const STRING_LEN_MAX: usize = 1 << 20;
 
 /// Small, so that every encoding is reached.
-fn limits() -> Limits {
+pub(crate) fn limits() -> Limits {
     Limits {
         list: ChunkLimit::from_directive(4),
         set: SetLimits { ints_len_max: 6, packed_len_max: 4, packed_member_len_max: 20, seed: 1 },
@@ -51,6 +51,7 @@ pub(crate) fn write(entry: &Entry, compression: Compression) -> Vec<u8> {
 /// The property. Says whether the bytes were a value.
 pub(crate) fn check_value(input: &[u8]) -> bool {
     check_payload(input);
+    check_extent(input);
     let Ok(entry) = read(input) else { return false };
     check_entry(&entry);
     for compression in [Compression::Off, Compression::On] {
@@ -65,6 +66,17 @@ pub(crate) fn check_value(input: &[u8]) -> bool {
     true
 }
 
+/// Where a value ends is known without reading it.
+fn check_extent(input: &[u8]) {
+    let Some((&number, bytes)) = input.split_first() else { return };
+    let Some(value_type) = ValueType::from_number(number) else { return };
+    let (mut skimmed, mut read) = (Reader::new(bytes, STRING_LEN_MAX), Reader::new(bytes, STRING_LEN_MAX));
+    let extent = skimmed.value(value_type).map(<[u8]>::len);
+    if read_entry(&mut read, value_type, KEY, None, &limits()).is_ok() {
+        assert_eq!(extent, Ok(bytes.len() - read.rest().len()));
+    }
+}
+
 /// A payload is opened only if it is intact.
 fn check_payload(input: &[u8]) {
     let _ = open(input, Checksum::Ignored, STRING_LEN_MAX);
@@ -76,8 +88,7 @@ fn check_payload(input: &[u8]) {
     assert!(open(&payload, Checksum::Checked, STRING_LEN_MAX).is_err());
 }
 
-fn check_entry(entry: &Entry) {
-    assert_eq!(entry.key(), KEY);
+pub(crate) fn check_entry(entry: &Entry) {
     match entry.value() {
         Value::Object(Object::List(list)) => check_list(list),
         Value::Object(Object::Set(set)) => check_set(set),

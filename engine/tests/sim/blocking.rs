@@ -215,3 +215,41 @@ fn a_wait_ends_once() {
         assert!(world.is_at_rest());
     });
 }
+
+/// A block fills keys of several cores; those who wait for any of them are served in the order in which it filled them.
+#[test]
+fn keys_that_one_block_fills_are_served_in_its_order() {
+    for_seeds(|seed| {
+        let mut world = World::new(seed, 3, 5);
+        let mut keys = KEYS;
+        for client in 0..3 {
+            world.rng.shuffle(&mut keys);
+            world.clients[client].request(&["BLPOP", keys[0], keys[1], keys[2], keys[3], keys[4], "0"]);
+            world.run();
+        }
+        world.rng.shuffle(&mut keys);
+        let in_steps = world.rng.bool();
+        let beside = ["SET", "beside", "1"];
+        let others = if in_steps { &[&["DBSIZE"][..], &beside] } else { &[&["PING"][..], &beside] };
+        let mut block: Vec<Vec<&str>> = keys[..3].iter().map(|key| vec!["RPUSH", key, key]).collect();
+        for other in others {
+            let at = world.rng.usize(..=block.len());
+            block.insert(at, other.to_vec());
+        }
+        // What names keys and fills none does not count.
+        block.insert(0, vec!["LMPOP", "3", keys[2], keys[1], keys[0], "LEFT"]);
+        world.clients[3].request(&["MULTI"]);
+        block.iter().for_each(|request| world.clients[3].request(request));
+        world.clients[3].request(&["EXEC"]);
+        // Takes what it finds, if it can.
+        keys.iter().for_each(|key| world.clients[4].request(&["LPOP", key]));
+        world.run();
+        for (client, key) in keys[..3].iter().enumerate() {
+            let Some(Value::Array(pair)) = world.clients[client].reply() else {
+                panic!("{client} is served")
+            };
+            assert_eq!(pair.iter().filter_map(text).collect::<Vec<_>>(), [*key; 2], "client {client}");
+        }
+        assert!(world.is_at_rest());
+    });
+}

@@ -4,8 +4,14 @@
 //! A failure names its seed; `BOBBIN_SIM_SEED=n cargo test -p bobbin-engine --test sim` replays it, and
 //! `BOBBIN_SIM_SEEDS=n` sets how many are tried.
 
+mod barriers;
 mod blocking;
+mod history;
+mod pubsub;
+mod record;
+mod rules;
 mod transactions;
+mod workload;
 mod world;
 
 use std::collections::HashMap;
@@ -328,4 +334,23 @@ fn number(value: &Value) -> usize {
         Value::Bulk(digits) => String::from_utf8_lossy(digits).parse().expect("a number was written"),
         _ => 0,
     }
+}
+
+/// What random clients get from any number of cores, one thread could have given them, even while they vanish; and
+/// nothing is left of those who are gone.
+#[test]
+fn every_history_is_strictly_serializable() {
+    for_seeds(|seed| workload::play_and_check(workload::Plan::of(seed), seed));
+}
+
+/// A client vanishes, or closes its half, after each step in turn of some histories.
+#[test]
+fn a_client_may_vanish_after_any_step() {
+    for_seeds(|seed| {
+        let (history, step) = (seed / 128, seed as usize % 128);
+        let plan = workload::Plan::of(history);
+        let client = history as usize % plan.clients;
+        let vanishing = workload::Vanishing { client, step, half: history % 3 == 2 };
+        workload::play_and_check(workload::Plan { vanishes: Some(vanishing), ..plan }, history);
+    });
 }

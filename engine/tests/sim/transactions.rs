@@ -202,3 +202,114 @@ fn what_is_only_watched_holds_when_the_block_takes_effect() {
         assert!(world.is_at_rest());
     });
 }
+
+/// A block behind another that holds every shard finds what that has written, on any number of shards.
+#[test]
+fn a_block_finds_what_the_block_before_it_has_written() {
+    for_seeds(|seed| {
+        let cores = 1 + seed as usize % 3;
+        let mut world = World::new(seed, cores, 2);
+        for client in 0..2 {
+            for request in [&["MULTI"][..], &["INCR", "a"], &["DBSIZE"], &["EXEC"]] {
+                world.clients[client].request(request);
+            }
+            for request in [&["MULTI"][..], &["INCR", "a"], &["EXEC"], &["MULTI"], &["PING"], &["INCR", "a"]]
+            {
+                world.clients[client].request(request);
+            }
+            world.clients[client].request(&["EXEC"]);
+        }
+        world.run();
+        world.clients[0].request(&["GET", "a"]);
+        world.run();
+        let last = std::iter::from_fn(|| world.clients[0].reply()).last();
+        assert_eq!(last, Some(Value::Bulk(b"6".to_vec())));
+        assert!(world.is_at_rest());
+    });
+}
+
+/// Also what no argument of its commands names.
+#[test]
+fn a_block_that_sorts_finds_what_the_block_before_it_has_written() {
+    for_seeds(|seed| {
+        let mut world = World::new(seed, 1 + seed as usize % 3, 1);
+        world.clients[0].request(&["RPUSH", "l", "1"]);
+        for request in [&["MULTI"][..], &["SET", "w_1", "x"], &["DBSIZE"], &["EXEC"]] {
+            world.clients[0].request(request);
+        }
+        for request in [&["MULTI"][..], &["SORT", "l", "BY", "nosort", "GET", "w_*"], &["EXEC"]] {
+            world.clients[0].request(request);
+        }
+        world.run();
+        let last = std::iter::from_fn(|| world.clients[0].reply()).last();
+        assert_eq!(last, Some(Value::Array(vec![Value::Array(vec![Value::Bulk(b"x".to_vec())])])));
+    });
+}
+
+/// Clients that vanish at any moment while they watch keys that others write leave no watch behind.
+#[test]
+fn a_client_that_goes_away_watches_nothing() {
+    for_seeds(|seed| {
+        let mut world = World::new(seed, 3, 6);
+        for client in 0..6 {
+            let mut keys = ACCOUNTS;
+            world.rng.shuffle(&mut keys);
+            for _ in 0..4 {
+                world.clients[client].request(&["MSET", keys[0], "1", keys[1], "1", keys[2], "1"]);
+                world.clients[client].request(&["WATCH", keys[3], keys[4]]);
+            }
+        }
+        for client in 0..6 {
+            for _ in 0..world.rng.usize(..40) {
+                world.step();
+            }
+            world.disconnect(client);
+        }
+        world.run();
+        assert!(world.is_at_rest());
+        assert_eq!(world.left_of_clients(), [""; 0]);
+    });
+}
+
+/// The time of keys of all shards is over at one moment: whoever looks at them together sees all or none.
+#[test]
+fn time_is_over_for_all_keys_at_once() {
+    for_seeds(|seed| {
+        let mut world = World::new(seed, 3, 5);
+        let keys = &ACCOUNTS[..4];
+        for _ in 0..3 {
+            let due_ms = (world.now_us() / 1000 + 1).to_string();
+            world.clients[0].request(&["MULTI"]);
+            keys.iter().for_each(|key| world.clients[0].request(&["SET", key, "1", "PXAT", &due_ms]));
+            world.clients[0].request(&["EXEC"]);
+            world.run();
+            for _ in 0..12 {
+                let look: Vec<&str> = std::iter::once("MGET").chain(keys.iter().copied()).collect();
+                world.clients[1].request(&look);
+                for client in [2, 3] {
+                    let watch = if client == 3 { [&["WATCH"], keys].concat() } else { vec!["PING"] };
+                    world.clients[client].request(&watch);
+                    world.clients[client].request(&["MULTI"]);
+                    keys.iter().for_each(|key| world.clients[client].request(&["GET", key]));
+                    if world.rng.bool() {
+                        world.clients[client].request(&["DBSIZE"]);
+                    }
+                    world.clients[client].request(&["EXEC"]);
+                }
+                for _ in 0..world.rng.usize(..12) {
+                    world.step();
+                }
+            }
+            world.run();
+        }
+        for client in 1..4 {
+            let replies = std::iter::from_fn(|| world.clients[client].reply());
+            let looks = replies
+                .filter_map(|reply| if let Value::Array(values) = reply { Some(values) } else { None });
+            for values in looks {
+                assert!(values[..4].windows(2).all(|pair| pair[0] == pair[1]), "client {client}: {values:?}");
+            }
+        }
+        assert!(world.is_at_rest());
+    });
+}

@@ -12,6 +12,7 @@ use bobbin_engine::config::Config;
 use bobbin_engine::conn::{Accepted, Endpoints};
 use bobbin_engine::core::{About, Core, Now, Shared, Stopwatch};
 use bobbin_engine::ids::{ConnId, ReactorId};
+use bobbin_engine::journal;
 use bobbin_engine::mesh::Batch;
 use bobbin_proto::Value;
 use bobbin_proto::decode::decode;
@@ -27,7 +28,7 @@ pub(crate) struct Client {
     /// Where the server serves it.
     home: Option<(usize, ConnId)>,
     /// Bytes it has yet to send.
-    unsent: VecDeque<u8>,
+    pub(crate) unsent: VecDeque<u8>,
     received: Vec<u8>,
     pub(crate) gone: bool,
     /// Bytes of requests it has sent.
@@ -62,16 +63,24 @@ impl Client {
 /// The server and its clients.
 pub(crate) struct World {
     pub(crate) rng: fastrand::Rng,
-    cores: Vec<Core>,
+    pub(crate) cores: Vec<Core>,
     /// Batches under way, by sender and receiver.
     lanes: Vec<Vec<VecDeque<Box<Batch>>>>,
     pub(crate) clients: Vec<Client>,
-    now_us: u64,
+    /// Sockets that are being closed: their cores are told later.
+    closing: Vec<(usize, ConnId)>,
+    pub(crate) now_us: u64,
+    /// What those of the cores have done that keep effects, in the order of the stamps.
+    pub(crate) journal: Vec<journal::Batch>,
 }
 
 impl World {
     pub(crate) fn new(seed: u64, cores: usize, clients: usize) -> Self {
-        let config = Arc::new(Config::default());
+        Self::configured(seed, cores, clients, Config::default())
+    }
+
+    pub(crate) fn configured(seed: u64, cores: usize, clients: usize, config: Config) -> Self {
+        let config = Arc::new(config);
         let shared = Arc::new(Shared::new(cores, Arc::clone(&config), about(seed)));
         let core = |index| {
             let stopwatch = Stopwatch::Virtual(std::cell::Cell::new(0));
@@ -82,7 +91,9 @@ impl World {
             cores: (0..cores).map(core).collect(),
             lanes: (0..cores).map(|_| (0..cores).map(|_| VecDeque::new()).collect()).collect(),
             clients: (0..clients).map(|_| Client::default()).collect(),
+            closing: Vec::new(),
             now_us: 1_000_000_000_000_000,
+            journal: Vec::new(),
         };
         for client in 0..clients {
             world.connect(client);
@@ -103,7 +114,7 @@ impl World {
 
     /// Lets one thing happen. Returns false when nothing can.
     pub(crate) fn step(&mut self) -> bool {
-        self.now_us += self.rng.u64(..50);
+        self.now_us += self.rng.u64(1..50);
         let arrivals: Vec<(usize, usize)> = (0..self.cores.len())
             .flat_map(|from| (0..self.cores.len()).map(move |to| (from, to)))
             .filter(|&(from, to)| !self.lanes[from][to].is_empty())
@@ -112,7 +123,7 @@ impl World {
             .filter(|&client| self.clients[client].home.is_some() && !self.clients[client].unsent.is_empty())
             .collect();
         let busy: Vec<usize> = (0..self.cores.len()).filter(|&core| self.is_due(core)).collect();
-        let choices = arrivals.len() + senders.len() + busy.len();
+        let choices = arrivals.len() + senders.len() + busy.len() + self.closing.len();
         if choices == 0 {
             return self.wait();
         }
@@ -121,8 +132,11 @@ impl World {
             self.arrive(from, to);
         } else if let Some(&client) = senders.get(choice - arrivals.len()) {
             self.send(client);
+        } else if let Some(&core) = busy.get(choice - arrivals.len() - senders.len()) {
+            self.input(core, |_| {});
         } else {
-            self.input(busy[choice - arrivals.len() - senders.len()], |_| {});
+            let (core, conn) = self.closing.swap_remove(choice - arrivals.len() - senders.len() - busy.len());
+            self.input(core, |core| core.closed(conn));
         }
         true
     }
@@ -160,9 +174,28 @@ impl World {
         self.input(core, |core| core.input_ended(conn));
     }
 
+    /// No two steps have the same.
+    pub(crate) fn now_us(&self) -> u64 {
+        self.now_us
+    }
+
+    /// What is kept for clients that are gone: their waits, their watches.
+    pub(crate) fn left_of_clients(&self) -> Vec<&'static str> {
+        let rests = || self.cores.iter().map(|core| &core.shard.rest);
+        let mut left = Vec::new();
+        left.extend(rests().any(|rest| !rest.waits.is_empty()).then_some("waits"));
+        left.extend(rests().any(|rest| !rest.watches.is_empty()).then_some("watches"));
+        left
+    }
+
     /// Nothing is under way anywhere: no lock, no transaction, no reply awaited.
     pub(crate) fn is_at_rest(&self) -> bool {
         self.cores.iter().all(Core::is_at_rest)
+    }
+
+    /// Some registry knows of somebody.
+    pub(crate) fn has_subscribers(&self) -> bool {
+        self.cores.iter().any(|core| !core.shard.rest.bus.registry.is_empty())
     }
 
     fn arrive(&mut self, from: usize, to: usize) {
@@ -185,6 +218,7 @@ impl World {
         core.begin(Now { unix_us: self.now_us, mono_us: self.now_us }, 0);
         input(core);
         core.settle();
+        self.journal.extend(core.take_effects(journal::Batch::default));
         for to in 0..self.lanes.len() {
             let Some(batch) = core.take_batch(ReactorId::from_index(to)) else { continue };
             let lane = &mut self.lanes[index][to];
@@ -206,7 +240,9 @@ impl World {
                 core.sent(action.conn, bytes);
             }
             if action.close {
-                core.closed(action.conn);
+                if !self.closing.contains(&(index, action.conn)) {
+                    self.closing.push((index, action.conn));
+                }
                 if let Some(client) = self.clients.iter_mut().find(|c| c.home == Some((index, action.conn))) {
                     client.home = None;
                 }
@@ -215,7 +251,7 @@ impl World {
     }
 }
 
-fn about(seed: u64) -> About {
+pub(crate) fn about(seed: u64) -> About {
     About {
         run_id: "0".repeat(40),
         pid: 1,

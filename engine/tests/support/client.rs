@@ -24,9 +24,10 @@ impl Client {
         Ok(Self { stream, buffer: Vec::new() })
     }
 
-    /// Whether the server answers, be it with an error.
+    /// Whether the server answers, be it with an error, and has loaded what it loads.
     pub fn is_answered(&mut self) -> bool {
-        self.send(&["PING"]).is_ok() && self.read_raw().is_ok()
+        let reply = self.send(&["PING"]).and_then(|()| self.read_raw());
+        reply.is_ok_and(|reply| !reply.starts_with(b"-LOADING"))
     }
 
     /// Sends a command and takes its reply.

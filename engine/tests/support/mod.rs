@@ -17,4 +17,4 @@ mod server;
 
 pub use client::{Client, words};
 pub use pair::{Pair, same_replies, same_replies_with};
-pub use server::{Server, bobbin, bobbin_of, bobbin_with, oracle, oracle_with};
+pub use server::{Server, bobbin, bobbin_journalled, bobbin_of, bobbin_with, oracle, oracle_with};

@@ -129,6 +129,18 @@ impl Pair {
         (bobbin, oracle)
     }
 
+    /// What each server has to say, up to a reply that ends so.
+    pub fn next_until(&mut self, end: &[u8]) -> (Vec<Vec<u8>>, Vec<Vec<u8>>) {
+        let [bobbin, oracle] = [&mut self.bobbin, &mut self.oracle].map(|client| {
+            let mut replies = vec![client.read_raw().unwrap_or_default()];
+            while replies.last().is_some_and(|reply| !reply.is_empty() && !reply.ends_with(end)) {
+                replies.push(client.read_raw().unwrap_or_default());
+            }
+            replies
+        });
+        (bobbin, oracle)
+    }
+
     /// Neither server has anything to say.
     #[track_caller]
     pub fn silent(&mut self) {

@@ -12,6 +12,7 @@ use tempfile::TempDir;
 use super::Client;
 
 const BOBBIN: &str = env!("CARGO_BIN_EXE_bobbin-server");
+const JOURNALLED: [&str; 2] = ["--appendonly", "yes"];
 const ORACLE: &str = "redis-server";
 /// Long, because the machine may be busy building.
 const START_TIMEOUT: Duration = Duration::from_secs(30);
@@ -42,6 +43,11 @@ pub fn bobbin_of(file: &Path) -> Server {
     Server::start(BOBBIN, Some(file), &["--reactors", "2"])
 }
 
+/// Bobbin that journals into its directory, with so many reactors and more directives.
+pub fn bobbin_journalled(reactors: &str, directives: &[&str]) -> Server {
+    Server::start(BOBBIN, None, &[&JOURNALLED, &["--reactors", reactors], directives].concat())
+}
+
 /// The redis-server that replies are compared with.
 pub fn oracle() -> Server {
     oracle_with(&[])
@@ -66,12 +72,18 @@ impl Server {
     /// Fails, with the log, where the server ends at once: another may have taken the port meanwhile.
     fn try_start(program: &str, file: Option<&Path>, directives: &[&str]) -> Result<Self, String> {
         let dir = TempDir::new().expect("a temporary directory");
-        let log = File::create(dir.path().join("log")).expect("a log file");
         let port = free_port();
-        let child = Command::new(program)
+        let child = Self::spawn(program, file, port, dir.path(), directives);
+        let mut server = Self { child, port, dir };
+        if server.answers() { Ok(server) } else { Err(server.log()) }
+    }
+
+    fn spawn(program: &str, file: Option<&Path>, port: u16, dir: &Path, directives: &[&str]) -> Child {
+        let log = File::options().create(true).append(true).open(dir.join("log")).expect("a log file");
+        Command::new(program)
             .args(file)
             .args(["--port", &port.to_string(), "--save", "", "--appendonly", "no", "--dir"])
-            .arg(dir.path())
+            .arg(dir)
             .args(directives)
             .stdin(Stdio::null())
             .stdout(log.try_clone().expect("a second handle"))
@@ -79,9 +91,33 @@ impl Server {
             .spawn()
             .unwrap_or_else(|error| {
                 panic!("{program}: {error}; Debian's package redis-server has the oracle")
-            });
-        let mut server = Self { child, port, dir };
-        if server.answers() { Ok(server) } else { Err(server.log()) }
+            })
+    }
+
+    /// The same directory served again, once the server has ended: by [`Self::kill`] or [`Self::stop`].
+    pub fn start_again(&mut self, reactors: &str, directives: &[&str]) {
+        assert!(self.try_again(reactors, directives), "it did not start again:\n{}", self.log());
+    }
+
+    /// Whether it starts.
+    pub fn try_again(&mut self, reactors: &str, directives: &[&str]) -> bool {
+        let all = [&JOURNALLED, &["--reactors", reactors], directives].concat();
+        self.port = free_port();
+        self.child = Self::spawn(BOBBIN, None, self.port, self.dir.path(), &all);
+        self.answers()
+    }
+
+    /// kill -9.
+    pub fn kill(&mut self) {
+        self.child.kill().expect("the child is ours");
+        self.child.wait().expect("the child is ours");
+    }
+
+    /// SIGTERM; true if it ended well.
+    pub fn stop(&mut self) -> bool {
+        let pid = rustix::process::Pid::from_child(&self.child);
+        rustix::process::kill_process(pid, rustix::process::Signal::TERM).expect("the child is ours");
+        self.child.wait().expect("the child is ours").success()
     }
 
     fn answers(&mut self) -> bool {

@@ -242,6 +242,26 @@ fn whoever_came_first_is_served_first() {
 }
 
 #[test]
+fn keys_that_one_block_fills_are_served_in_its_order() {
+    for (order, between) in [("abcd", "PING"), ("dcba", "GET k"), ("bdac", "DBSIZE"), ("acbd", "SELECT 0")] {
+        let mut pair = Pair::start(&[], Version::Resp2);
+        for client in 1..4 {
+            pair.client(client).send("BLPOP a b c d 0");
+            std::thread::sleep(BEGIN);
+        }
+        pair.client(0).same("MULTI");
+        for key in order.chars() {
+            pair.same(&format!("RPUSH {key} 1"));
+            pair.same(between);
+            pair.same(&format!("RPUSH {key} 2"));
+        }
+        pair.same("EXEC");
+        (1..4).for_each(|client| pair.client(client).same_next());
+        "abcd".chars().for_each(|key| pair.client(0).same(&format!("LRANGE {key} 0 -1")));
+    }
+}
+
+#[test]
 fn chains_resolve() {
     for keys in [["a", "b", "c", "d"], ["{t}a", "{t}b", "{t}c", "{t}d"], ["{u}a", "b", "{u}c", "d"]] {
         let mut pair = Pair::start(&[], Version::Resp2);

@@ -10,7 +10,7 @@ const ALLOWED: [&str; 2] = ["--enable-debug-command", "yes"];
 
 /// How much alike the two servers' payloads of a value are.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Payload {
+pub(crate) enum Payload {
     /// The same bytes, unless they are compressed.
     Same,
     /// Each its own.
@@ -18,9 +18,9 @@ enum Payload {
 }
 
 /// A value, as the commands that make it under the key `k`.
-struct Sample {
-    commands: Vec<Vec<Vec<u8>>>,
-    payload: Payload,
+pub(crate) struct Sample {
+    pub(crate) commands: Vec<Vec<Vec<u8>>>,
+    pub(crate) payload: Payload,
 }
 
 fn sample(payload: Payload, command: &str, args: impl IntoIterator<Item = impl AsRef<[u8]>>) -> Sample {
@@ -44,7 +44,7 @@ fn numbered(prefix: &str, count: usize) -> Vec<String> {
     (0..count).map(|n| format!("{prefix}{n}")).collect()
 }
 
-fn strings() -> Vec<Sample> {
+pub(crate) fn strings() -> Vec<Sample> {
     let texts = [
         "",
         "a",
@@ -86,7 +86,7 @@ fn strings() -> Vec<Sample> {
     samples
 }
 
-fn lists() -> Vec<Sample> {
+pub(crate) fn lists() -> Vec<Sample> {
     let mixed: Vec<Vec<u8>> = (0..3000)
         .map(|n| match n % 4 {
             0 => (n as i64 * n as i64 * n as i64 - 1000).to_string().into_bytes(),
@@ -115,7 +115,7 @@ fn lists() -> Vec<Sample> {
 }
 
 /// A table's members are in an order of its own.
-fn sets() -> Vec<Sample> {
+pub(crate) fn sets() -> Vec<Sample> {
     vec![
         sample(Payload::Same, "SADD", ["1", "2", "3", "-70000"]),
         sample(Payload::Same, "SADD", ["9223372036854775807", "-9223372036854775808", "0"]),
@@ -129,7 +129,7 @@ fn sets() -> Vec<Sample> {
     ]
 }
 
-fn zsets() -> Vec<Sample> {
+pub(crate) fn zsets() -> Vec<Sample> {
     let pairs = |count: usize, member_len: usize| {
         (0..count).flat_map(move |n| [((n * 7919) % 1000).to_string(), format!("{n:0>member_len$}")])
     };
@@ -150,7 +150,7 @@ fn zsets() -> Vec<Sample> {
     ]
 }
 
-fn hashes() -> Vec<Sample> {
+pub(crate) fn hashes() -> Vec<Sample> {
     let pairs = |count: usize, len: usize| {
         (0..count).flat_map(move |n| [format!("field:{n}"), format!("{:0>len$}", n * n * n)])
     };
@@ -166,11 +166,11 @@ fn hashes() -> Vec<Sample> {
     ]
 }
 
-fn scripted(payload: Payload, script: impl IntoIterator<Item = String>) -> Sample {
+pub(crate) fn scripted(payload: Payload, script: impl IntoIterator<Item = String>) -> Sample {
     Sample { commands: script.into_iter().map(|line| words(&line)).collect(), payload }
 }
 
-fn streams() -> Vec<Sample> {
+pub(crate) fn streams() -> Vec<Sample> {
     let add = |n: u64| match n % 7 {
         0 => format!("XADD k {n}-{n} other {n}"),
         1 => format!("XADD k {n}-0 a {} b x{n}", "long".repeat(1 + n as usize % 50)),
@@ -256,12 +256,12 @@ impl Exchange {
     }
 }
 
-fn bulk(value: Value) -> Vec<u8> {
+pub(crate) fn bulk(value: Value) -> Vec<u8> {
     let Value::Bulk(bytes) = value else { panic!("not a string: {value:?}") };
     bytes
 }
 
-fn not_error(value: &Value) {
+pub(crate) fn not_error(value: &Value) {
     assert!(!matches!(value, Value::Error(_)), "{value:?}");
 }
 

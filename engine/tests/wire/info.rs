@@ -1,10 +1,11 @@
 //! INFO: Redis's sections and fields, with figures of all reactors.
 
 use std::collections::HashMap;
+use std::time::Duration;
 
 use bobbin_proto::{Value, Version};
 
-use crate::support::{Client, Pair, bobbin, bobbin_with};
+use crate::support::{Client, Pair, bobbin, bobbin_with, words};
 
 /// Fields of Redis 7.0.15 that stand only in a server which has what they tell of.
 const OF_REDIS_ALONE: &[&str] = &[];
@@ -79,6 +80,8 @@ fn figures_are_those_of_all_reactors() {
     }
     clients[0].run("SELECT 3");
     clients[0].run("MSET a 1 b 2 c 3 d 4");
+    // The connection that waited for the start is gone, and its reactor may yet have to notice.
+    std::thread::sleep(Duration::from_millis(100));
     let info = fields(&mut clients[0], "everything");
     assert_eq!(number(&info, "connected_clients"), 6);
     assert_eq!(number(&info, "keyspace_hits"), 6);
@@ -139,4 +142,42 @@ fn an_error_code_cannot_forge_a_field() {
     let info = fields(&mut client, "errorstats");
     assert_eq!(info.len(), 1, "{info:?}");
     assert!(info.keys().all(|name| name.starts_with("errorstat_A_1")), "{info:?}");
+}
+
+/// Whoever waits is counted until the wait is over, however it ends; a key counts once, whoever waits for it.
+#[test]
+fn those_who_wait_are_counted() {
+    let server = bobbin();
+    let (mut observer, mut clients) = (server.connect(), [(); 4].map(|()| server.connect()));
+    let mut expect = |[blocked, timeouts, keys, on_nokey]: [&str; 4]| {
+        let shown = fields(&mut observer, "clients");
+        let names = [
+            "blocked_clients",
+            "clients_in_timeout_table",
+            "total_blocking_keys",
+            "total_blocking_keys_on_nokey",
+        ];
+        assert_eq!(names.map(|name| &*shown[name]), [blocked, timeouts, keys, on_nokey]);
+    };
+    expect(["0"; 4]);
+    clients[0].run("XGROUP CREATE s g $ MKSTREAM");
+    for (client, wait) in clients.iter_mut().zip([
+        "BLPOP a b 0",
+        "BRPOP b c 100",
+        "XREADGROUP GROUP g me BLOCK 100000 STREAMS s >",
+        "WAIT 1 0",
+    ]) {
+        client.send(&words(wait)).expect("the server reads");
+        assert!(client.is_silent());
+    }
+    expect(["4", "2", "4", "1"]);
+    server.connect().run("RPUSH b x");
+    // Each core is looked at in its own moment, and the lines on another may yet have to hear of it.
+    std::thread::sleep(Duration::from_millis(100));
+    expect(["3", "2", "3", "1"]);
+    let [first, _, third, fourth] = clients;
+    drop((third, fourth));
+    std::thread::sleep(Duration::from_millis(100));
+    expect(["1", "1", "2", "0"]);
+    drop(first);
 }

@@ -247,6 +247,7 @@ const DOCUMENTED_OTHERWISE: &[&str] = &[
     "hscan",
     "lolwut",
     "pfmerge",
+    "psubscribe",
     "xinfo|stream",
     "zrank",
     "zrevrank",

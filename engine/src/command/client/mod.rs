@@ -136,8 +136,7 @@ pub const ROWS: &[Command] = &[
     ),
 ];
 
-/// The kinds of client that filters tell apart. Every connection here is a normal one: there are neither
-/// subscribers nor replicas.
+/// The kinds of client that filters tell apart. There are no replicas.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum ClientType {
     Normal,
@@ -157,7 +156,7 @@ impl ClientType {
         }
     }
 
-    fn of(_: &Conn) -> Self {
-        Self::Normal
+    fn of(conn: &Conn) -> Self {
+        if conn.is_subscribed() { Self::Pubsub } else { Self::Normal }
     }
 }

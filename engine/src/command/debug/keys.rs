@@ -4,7 +4,7 @@ use bobbin_proto::Reply;
 
 use super::super::{Args, Session};
 use crate::conn::Conn;
-use crate::core::Core;
+use crate::core::{Core, Shard};
 use crate::errand::{Errand, Need, Targets};
 use crate::error::{CommandError, printable};
 use crate::rdb;
@@ -170,13 +170,15 @@ impl Errand for Populate {
             if core.owner(key.as_bytes()) != core.id {
                 continue;
             }
-            let db = core.shard.keyspace.db_mut(self.db);
+            let Shard { keyspace, rest, .. } = &mut core.shard;
+            let db = keyspace.db_mut(self.db);
             if db.find(key.as_bytes()).is_none() {
                 let mut value = format!("value:{number}").into_bytes();
                 if self.size > 0 {
                     value.resize(self.size, 0);
                 }
                 db.set_string(key.as_bytes(), &value, Expiry::None);
+                rest.effects.note(self.db, [b"SET", key.as_bytes(), &value]);
             }
         }
     }

@@ -128,6 +128,7 @@ fn set_deadlines(
     });
     let (at_ms, condition, fields) = or_wrong_type(cx, args.at(1), parsed)?;
     let now_ms = cx.now_ms();
+    cx.depends_on_time();
     reply.array(fields.len());
     let done = change(cx, args.at(1), |hash| {
         let mut event = None;

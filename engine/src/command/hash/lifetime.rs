@@ -166,6 +166,7 @@ fn pairs_at(args: Args<'_>, at: usize, command: &'static str) -> Result<usize, C
 
 fn hsetex(cx: &mut Cx<'_>, args: Args<'_>, reply: &mut Reply<'_>) -> Result<(), CommandError> {
     let now_ms = cx.now_ms();
+    cx.depends_on_time();
     let (options, first) = SetOptions::parse(args, now_ms, cx.command.name)?;
     let pairs = (first..args.len()).step_by(2).map(|at| (args.at(at), args.at(at + 1)));
     let set = |hash: &mut LiveHashMut<'_>| set_all(hash, pairs.clone(), options, now_ms);
@@ -241,6 +242,7 @@ impl Then {
 
 fn hgetex(cx: &mut Cx<'_>, args: Args<'_>, reply: &mut Reply<'_>) -> Result<(), CommandError> {
     let now_ms = cx.now_ms();
+    cx.depends_on_time();
     let parsed = Then::parse(args, now_ms, cx.command.name)
         .and_then(|(then, at)| Ok((then, fields(args, at, &BAD_FIELD_COUNT)?)));
     let (then, fields) = or_wrong_type(cx, args.at(1), parsed)?;

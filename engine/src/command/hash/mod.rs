@@ -102,6 +102,7 @@ fn create_or_change<'a, R>(
 #[inline]
 fn settle<R>(cx: &mut Cx<'_>, key: &[u8], done: Done<R>, expired: usize, emptied: bool) -> R {
     if expired > 0 {
+        cx.depends_on_time();
         cx.rest.count_expired_fields(cx.db, key, expired);
     }
     done.events.into_iter().flatten().for_each(|event| cx.changed(key, Event::hash(event)));

@@ -73,25 +73,18 @@ pub(super) fn clients(facts: &Facts<'_>, fields: &mut Fields<'_>) {
         ("maxclients", &facts.env.config.maxclients),
         ("client_recent_max_input_buffer", &facts.total.input_max),
         ("client_recent_max_output_buffer", &facts.total.output_max),
-    ]);
-    fields.add_zeros(&[
-        "blocked_clients",
-        "tracking_clients",
-        "clients_in_timeout_table",
-        "total_blocking_keys",
-        "total_blocking_keys_on_nokey",
+        ("blocked_clients", &facts.total.blocked_clients),
+        ("tracking_clients", &0),
+        ("clients_in_timeout_table", &facts.total.clients_with_timeout),
+        ("total_blocking_keys", &facts.total.blocking_keys),
+        ("total_blocking_keys_on_nokey", &facts.total.blocking_keys_on_nokey),
     ]);
 }
 
-/// Nothing is saved: the fields have the values of a Redis that never did.
+/// No snapshot is made: the fields of it have the values of a Redis that never made one.
 pub(super) fn persistence(facts: &Facts<'_>, fields: &mut Fields<'_>) {
-    fields.add_zeros(&[
-        "loading",
-        "async_loading",
-        "current_cow_peak",
-        "current_cow_size",
-        "current_cow_size_age",
-    ]);
+    fields.add("loading", u8::from(facts.env.is_loading));
+    fields.add_zeros(&["async_loading", "current_cow_peak", "current_cow_size", "current_cow_size_age"]);
     fields.add("current_fork_perc", "0.00");
     fields.add_zeros(&["current_save_keys_processed", "current_save_keys_total"]);
     fields.add_all(&[
@@ -107,17 +100,16 @@ pub(super) fn persistence(facts: &Facts<'_>, fields: &mut Fields<'_>) {
         "rdb_last_cow_size",
         "rdb_last_load_keys_expired",
         "rdb_last_load_keys_loaded",
-        "aof_enabled",
-        "aof_rewrite_in_progress",
-        "aof_rewrite_scheduled",
     ]);
+    fields.add("aof_enabled", u8::from(facts.env.config.appendonly));
+    fields.add_zeros(&["aof_rewrite_in_progress", "aof_rewrite_scheduled"]);
     fields.add_all(&[
         ("aof_last_rewrite_time_sec", &-1),
         ("aof_current_rewrite_time_sec", &-1),
         ("aof_last_bgrewrite_status", &"ok"),
         ("aof_rewrites", &0),
         ("aof_rewrites_consecutive_failures", &0),
-        ("aof_last_write_status", &"ok"),
+        ("aof_last_write_status", &if facts.env.disk_failure.is_some() { "err" } else { "ok" }),
         ("aof_last_cow_size", &0),
         ("module_fork_in_progress", &0),
         ("module_fork_last_cow_size", &0),

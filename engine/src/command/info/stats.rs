@@ -4,10 +4,12 @@ use super::super::{Command, TABLE};
 use super::Fields;
 use super::facts::Facts;
 use crate::observe::CommandCounts;
+use crate::pubsub::Topic;
 
 pub(super) fn stats(facts: &Facts<'_>, fields: &mut Fields<'_>) {
     traffic(facts, fields);
     keys(facts, fields);
+    topics(facts, fields);
     absent(fields);
     work(facts, fields);
 }
@@ -54,12 +56,18 @@ fn keys(facts: &Facts<'_>, fields: &mut Fields<'_>) {
     ]);
 }
 
+fn topics(facts: &Facts<'_>, fields: &mut Fields<'_>) {
+    let count = |topic: Topic| facts.total.topics[topic.index()];
+    fields.add_all(&[
+        ("pubsub_channels", &count(Topic::Channel)),
+        ("pubsub_patterns", &count(Topic::Pattern)),
+        ("pubsubshard_channels", &count(Topic::ShardChannel)),
+    ]);
+}
+
 /// Of what is not here.
 fn absent(fields: &mut Fields<'_>) {
     fields.add_zeros(&[
-        "pubsub_channels",
-        "pubsub_patterns",
-        "pubsubshard_channels",
         "latest_fork_usec",
         "total_forks",
         "migrate_cached_sockets",

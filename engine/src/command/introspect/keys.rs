@@ -1,7 +1,7 @@
 //! COMMAND GETKEYS and COMMAND GETKEYSANDFLAGS: the row's key specifications, applied to a command.
 
 use super::info::key_flags;
-use crate::command::spec::{Command, flag};
+use crate::command::spec::{Command, flag, key_flag};
 use crate::command::{Args, OwnedArgs, Session, find, find_sub};
 use crate::error::CommandError;
 
@@ -35,7 +35,7 @@ fn answer(session: &mut Session<'_>, args: Args<'_>, with_flags: bool) -> Result
 /// Index and flags of every key.
 fn keys_of(args: Args<'_>) -> Result<Vec<(usize, u16)>, CommandError> {
     let row = lookup(args).ok_or(CommandError::text("ERR Invalid command specified"))?;
-    if row.keys.is_empty() {
+    if row.keys.iter().all(|spec| spec.flags & key_flag::NOT_KEY != 0) {
         return Err(CommandError::text("ERR The command has no key arguments"));
     }
     if !row.accepts(args.len()) {

@@ -54,22 +54,54 @@ fn spop(cx: &mut Cx<'_>, args: Args<'_>, reply: &mut Reply<'_>) -> Result<(), Co
 
 fn pop_one(cx: &mut Cx<'_>, key: &[u8], reply: &mut Reply<'_>) -> Result<(), CommandError> {
     let mut rng = cx.rest.rng.fork();
+    let mut taken = Taken::new(cx);
     let emptied = cx.change(key, |set: &mut Set| {
-        take_one(set, &mut rng, reply);
+        take_one(set, &mut rng, |member| taken.answer(member, reply));
         set.is_empty()
     })?;
     match emptied {
-        Some(emptied) => cx.shrunk(key, Event::set("spop"), emptied),
+        Some(emptied) => {
+            cx.shrunk(key, Event::set("spop"), emptied);
+            taken.tell(cx, key);
+        }
         None => reply.null(),
     }
     Ok(())
 }
 
-/// Takes a member at random, each with the same chance, and answers it.
+/// Takes a member at random, each with the same chance.
 #[inline]
-pub(super) fn take_one(set: &mut Set, rng: &mut fastrand::Rng, reply: &mut Reply<'_>) {
+pub(super) fn take_one(set: &mut Set, rng: &mut fastrand::Rng, tell: impl FnOnce(Element<'_>)) {
     let place = rng.usize(0..set.len());
-    set.take_nth(place, |member| reply_element(member, reply));
+    set.take_nth(place, tell);
+}
+
+/// The members that chance has taken out, for the journal.
+struct Taken {
+    is_kept: bool,
+    members: Vec<Vec<u8>>,
+}
+
+impl Taken {
+    fn new(cx: &mut Cx<'_>) -> Self {
+        Self { is_kept: cx.effects().is_on(), members: Vec::new() }
+    }
+
+    fn answer(&mut self, member: Element<'_>, reply: &mut Reply<'_>) {
+        reply_element(member, reply);
+        if self.is_kept {
+            self.members.push(member.to_vec());
+        }
+    }
+
+    fn tell(&self, cx: &mut Cx<'_>, key: &[u8]) {
+        if self.is_kept {
+            let members = self.members.iter().map(Vec::as_slice);
+            let args: Vec<&[u8]> = [b"SREM", key].into_iter().chain(members).collect();
+            let db = cx.db;
+            cx.effects().tell(db, args);
+        }
+    }
 }
 
 /// What popping members leaves behind.
@@ -84,15 +116,26 @@ pub(super) enum Left {
 
 fn pop_many(cx: &mut Cx<'_>, key: &[u8], count: usize, reply: &mut Reply<'_>) -> Result<(), CommandError> {
     let (limits, mut rng) = (limits(cx), cx.rest.rng.fork());
-    let left = cx.change(key, |set: &mut Set| take_some(set, count, &limits, &mut rng, reply))?;
+    let mut taken = Taken::new(cx);
+    let left = cx.change(key, |set: &mut Set| {
+        let answer = |member: Element<'_>, reply: &mut Reply<'_>| taken.answer(member, reply);
+        take_some(set, count, &limits, &mut rng, reply, answer)
+    })?;
     match left {
         None => reply.set(0),
         Some(_) if count == 0 => {}
-        Some(Left::Nothing) => cx.shrunk(key, Event::set("spop"), true),
-        Some(Left::Members) => cx.shrunk(key, Event::set("spop"), false),
+        Some(Left::Nothing) => {
+            cx.shrunk(key, Event::set("spop"), true);
+            cx.tell([b"DEL", key]);
+        }
+        Some(Left::Members) => {
+            cx.shrunk(key, Event::set("spop"), false);
+            taken.tell(cx, key);
+        }
         Some(Left::Moved(rest)) => {
             cx.db().bury_object(rest.into());
             cx.shrunk(key, Event::set("spop"), false);
+            taken.tell(cx, key);
         }
     }
     Ok(())
@@ -105,6 +148,7 @@ pub(super) fn take_some(
     limits: &SetLimits,
     rng: &mut fastrand::Rng,
     reply: &mut Reply<'_>,
+    mut answer: impl FnMut(Element<'_>, &mut Reply<'_>),
 ) -> Left {
     /// A large set of which less than this part remains is left behind: choosing who stays is less work, and what
     /// stays is small again. The part is Redis's, as it shows in the encoding.
@@ -114,7 +158,7 @@ pub(super) fn take_some(
         return Left::Nothing;
     };
     reply.set(count);
-    let tell = |member: Element<'_>| reply_element(member, reply);
+    let tell = |member: Element<'_>| answer(member, reply);
     if matches!(set, Set::Table(_)) && remaining * REMAINING_PART <= count {
         Left::Moved(set.leave_places(&places(set, remaining, rng), limits, tell))
     } else {

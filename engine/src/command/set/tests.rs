@@ -3,6 +3,7 @@
 use bobbin_proto::{Reply, Value, Version, decode};
 use fastrand::Rng;
 
+use super::super::element::reply_element;
 use super::remove::{Left, take_one, take_some};
 use super::walk::{reply_different, reply_repeating};
 use crate::store::encoding::listpack::Element;
@@ -75,14 +76,16 @@ fn every_member_has_the_same_chance_to_be_answered() {
 
 #[test]
 fn every_member_has_the_same_chance_to_be_popped() {
-    let one = |set: &Set, rng: &mut Rng| answered(|reply| take_one(&mut set.clone(), rng, reply));
+    let one = |set: &Set, rng: &mut Rng| {
+        answered(|reply| take_one(&mut set.clone(), rng, |member| reply_element(member, reply)))
+    };
     assert_fair("one", 1.0, one);
     for count in [1, 7, 49, 50, 59] {
         let some = |set: &Set, rng: &mut Rng| {
             let mut set = set.clone();
             let is_table = set.encoding() == "hashtable";
             answered(|reply| {
-                let left = take_some(&mut set, count, &LIMITS, rng, reply);
+                let left = take_some(&mut set, count, &LIMITS, rng, reply, reply_element);
                 assert_eq!(matches!(left, Left::Moved(_)), is_table && count >= 50, "{left:?}");
             })
         };
@@ -95,8 +98,8 @@ fn every_member_has_the_same_chance_to_be_popped() {
 fn a_set_is_popped_empty_in_any_order() {
     let last = |set: &Set, rng: &mut Rng| {
         let mut set = set.clone();
-        (1..MEMBERS).for_each(|_| take_one(&mut set, rng, &mut Reply::new(&mut Vec::new(), Version::Resp2)));
-        answered(|reply| take_one(&mut set, rng, reply)).repeat(20)
+        (1..MEMBERS).for_each(|_| take_one(&mut set, rng, |_| {}));
+        answered(|reply| take_one(&mut set, rng, |member| reply_element(member, reply))).repeat(20)
     };
     assert_fair("the last", 20.0, last);
 }

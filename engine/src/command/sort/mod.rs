@@ -133,5 +133,20 @@ fn store(cx: &mut Cx<'_>, key: &[u8], results: &Values) {
         list.push(End::Back, elements, limit);
         list.into()
     });
+    let changes = cx.rest.stats.changes;
     cx.replace(key, list, Event::list("sortstore"));
+    if cx.effects().is_on() && cx.rest.stats.changes != changes {
+        tell(cx, key, results);
+    }
+}
+
+/// Tells the journal the results: the order of a set's elements, which depends on how it is kept, may be in them.
+fn tell(cx: &mut Cx<'_>, key: &[u8], results: &Values) {
+    cx.tell([b"DEL", key]);
+    if results.len() > 0 {
+        let db = cx.db;
+        let elements = results.iter().map(Option::unwrap_or_default);
+        let args: Vec<&[u8]> = [b"RPUSH", key].into_iter().chain(elements).collect();
+        cx.effects().tell(db, args);
+    }
 }

@@ -5,7 +5,7 @@ use bobbin_proto::Reply;
 use super::super::number::integer;
 use super::super::spec::{Command, Group, Run, command, flag};
 use super::super::{Args, Cx, Event};
-use super::trim::{TrimOptions, trimmed};
+use super::trim::{self, TrimOptions, trimmed};
 use super::{UPDATE, id, reply_id};
 use crate::error::CommandError;
 use crate::store::Stream;
@@ -122,8 +122,26 @@ fn xadd(cx: &mut Cx<'_>, args: Args<'_>, reply: &mut Reply<'_>) -> Result<(), Co
     };
     reply_id(id, reply);
     cx.changed(key, Event::stream("xadd"));
+    let was_trimmed = removed.entries > 0;
     trimmed(cx, key, removed);
+    if cx.effects().is_on() {
+        tell(cx, &addition, id, was_trimmed);
+    }
     Ok(())
+}
+
+/// Tells the journal what was added, and how many entries are left: which ones approximate trimming takes depends on
+/// how they are packed.
+fn tell(cx: &mut Cx<'_>, addition: &Addition<'_>, id: StreamId, was_trimmed: bool) {
+    let (key, db) = (addition.args.at(1), cx.db);
+    let (id, mut digits) = (id.text(), itoa::Buffer::new());
+    let mut args: Vec<&[u8]> = vec![b"XADD", key];
+    if was_trimmed && let Some(len) = trim::len(cx, key) {
+        args.extend([&b"MAXLEN"[..], b"=", digits.format(len).as_bytes()]);
+    }
+    args.push(&id);
+    args.extend(addition.pairs());
+    cx.effects().tell(db, args);
 }
 
 const NOT_POSITIVE: CommandError = CommandError::text("ERR entries_added must be positive");

@@ -176,6 +176,7 @@ fn create_consumer(cx: &mut Cx<'_>, args: Args<'_>, reply: &mut Reply<'_>) -> Re
     let now_ms = cx.now_ms();
     let added = change_group(cx, args, |group, _| group.add_consumer(args.at(4), now_ms))?;
     if added.is_some() {
+        cx.depends_on_time();
         cx.changed_unwatched(args.at(2), Some(Event::stream("xgroup-createconsumer")));
     }
     reply.int(added.is_some().into());

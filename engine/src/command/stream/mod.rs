@@ -53,6 +53,7 @@ fn no_group(key: &[u8], group: &[u8]) -> CommandError {
 
 /// Tells that a group has changed: of its consumers there is an event if they are new, of the rest there is none.
 fn group_changed(cx: &mut Cx<'_>, key: &[u8], has_new_consumer: bool) {
+    cx.depends_on_time();
     cx.changed_unwatched(key, has_new_consumer.then(|| Event::stream("xgroup-createconsumer")));
 }
 

@@ -7,8 +7,8 @@ use super::super::spec::{Command, Group, Run, command, flag};
 use super::super::{Args, Cx, Event};
 use super::{DELETE, id};
 use crate::error::CommandError;
-use crate::store::Stream;
 use crate::store::encoding::stream::{Exactness, Keep, Trim, Trimmed};
+use crate::store::{Collection as _, Stream};
 
 pub const ROWS: &[Command] = &[
     command("xtrim", -4, flag::WRITE, Group::Stream, Run::Shard(xtrim))
@@ -126,6 +126,12 @@ pub(super) fn trimmed(cx: &mut Cx<'_>, key: &[u8], trimmed: Trimmed) {
     }
 }
 
+/// How many entries a stream has: the newest, whatever was trimmed.
+pub(super) fn len(cx: &mut Cx<'_>, key: &[u8]) -> Option<u64> {
+    let stream = cx.db().find(key)?.object().and_then(Stream::of)?;
+    Some(stream.log.len())
+}
+
 fn xtrim(cx: &mut Cx<'_>, args: Args<'_>, reply: &mut Reply<'_>) -> Result<(), CommandError> {
     let mut options = TrimOptions::default();
     let mut at = 2;
@@ -138,7 +144,12 @@ fn xtrim(cx: &mut Cx<'_>, args: Args<'_>, reply: &mut Reply<'_>) -> Result<(), C
     let trim = options.resolve(cx.env.config.stream_node_max_entries)?.ok_or(NO_STRATEGY)?;
     let done = cx.change(args.at(1), |stream: &mut Stream| stream.log.trim(&trim))?.unwrap_or_default();
     reply.int(done.entries as i64);
+    let was_trimmed = done.entries > 0;
     trimmed(cx, args.at(1), done);
+    if was_trimmed && let Some(len) = len(cx, args.at(1)) {
+        let mut digits = itoa::Buffer::new();
+        cx.tell([b"XTRIM", args.at(1), b"MAXLEN", b"=", digits.format(len).as_bytes()]);
+    }
     Ok(())
 }
 

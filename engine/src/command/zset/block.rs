@@ -6,9 +6,10 @@ use super::super::blocking::{
     Blocking, Nothing, as_it_is, narrow_counted, narrow_keys, patience, patience_at_end, patience_first,
 };
 use super::super::element::reply_element;
+use super::super::pop::Pop;
 use super::super::spec::{Command, Group, KeySpec, Run, command, flag};
 use super::super::{Args, Cx};
-use super::remove::{End, POPPED, Pop, pop_from};
+use super::remove::{End, POPPED, end_at, pop_first, pop_from};
 use crate::error::CommandError;
 use crate::store::Type;
 
@@ -93,7 +94,7 @@ fn pop(cx: &mut Cx<'_>, args: Args<'_>, end: End, reply: &mut Reply<'_>) -> Resu
 }
 
 fn bzmpop(cx: &mut Cx<'_>, args: Args<'_>, reply: &mut Reply<'_>) -> Result<(), CommandError> {
-    let request = Pop::parse(args, 2)?;
+    let pop = Pop::parse(args, 2, end_at)?;
     patience(args.at(1))?;
-    request.run(cx, reply).map(drop)
+    pop_first(cx, pop, reply).map(drop)
 }

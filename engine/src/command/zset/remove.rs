@@ -6,6 +6,7 @@ use bobbin_proto::{Reply, Version};
 
 use super::super::element::reply_element;
 use super::super::number::integer_within;
+use super::super::pop::Pop;
 use super::super::spec::{Command, Group, KeySpec, Run, command, flag, key_flag};
 use super::super::{Args, Cx};
 use super::interval::Interval;
@@ -141,8 +142,6 @@ fn zpopmax(cx: &mut Cx<'_>, args: Args<'_>, reply: &mut Reply<'_>) -> Result<(),
 }
 
 const BAD_COUNT: CommandError = CommandError::text("ERR value is out of range, must be positive");
-const BAD_KEY_COUNT: CommandError = CommandError::text("ERR numkeys should be greater than 0");
-const BAD_POP_COUNT: CommandError = CommandError::text("ERR count should be greater than 0");
 
 /// How popped members are answered.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -196,58 +195,35 @@ pub(super) fn reply_popped(zset: &Zset, ranks: Range<usize>, end: End, shape: Sh
 }
 
 fn zmpop(cx: &mut Cx<'_>, args: Args<'_>, reply: &mut Reply<'_>) -> Result<(), CommandError> {
-    if !Pop::parse(args, 1)?.run(cx, reply)? {
+    if !pop_first(cx, Pop::parse(args, 1, end_at)?, reply)? {
         reply.null_array();
     }
     Ok(())
 }
 
-/// What ZMPOP and BZMPOP are asked for.
-#[derive(Clone, Copy, Debug)]
-pub(super) struct Pop<'a> {
-    args: Args<'a>,
-    /// Where the keys begin, and how many there are.
-    keys_at: usize,
-    keys: usize,
-    end: End,
-    count: usize,
+pub(super) fn end_at(args: Args<'_>, index: usize) -> Result<End, CommandError> {
+    match () {
+        () if args.is(index, "min") => Ok(End::Lowest),
+        () if args.is(index, "max") => Ok(End::Highest),
+        () => Err(CommandError::Syntax),
+    }
 }
 
-impl<'a> Pop<'a> {
-    /// The number of keys is the argument `at`.
-    pub(super) fn parse(args: Args<'a>, at: usize) -> Result<Self, CommandError> {
-        let keys = integer_within(args.at(at), 1, &BAD_KEY_COUNT)?;
-        let word = keys.saturating_add(at + 1);
-        let end = match () {
-            () if args.is(word, "min") => End::Lowest,
-            () if args.is(word, "max") => End::Highest,
-            () => return Err(CommandError::Syntax),
-        };
-        let mut count = 1;
-        if args.len() > word + 1 {
-            if !args.is(word + 1, "count") || args.len() < word + 3 {
-                return Err(CommandError::Syntax);
-            }
-            count = integer_within(args.at(word + 2), 1, &BAD_POP_COUNT)?;
-            if args.len() > word + 3 {
-                return Err(CommandError::Syntax);
-            }
+/// Takes from the first sorted set that has any members; false if none has.
+pub(super) fn pop_first(
+    cx: &mut Cx<'_>,
+    pop: Pop<'_, End>,
+    reply: &mut Reply<'_>,
+) -> Result<bool, CommandError> {
+    for key in pop.keys() {
+        let popped = pop_from(cx, key, pop.end, pop.count, |zset, ranks| {
+            reply.array(2);
+            reply.bulk(key);
+            reply_popped(zset, ranks, pop.end, Shape::Nested, reply);
+        })?;
+        if popped.is_some() {
+            return Ok(true);
         }
-        Ok(Self { args, keys_at: at + 1, keys, end, count })
     }
-
-    /// Takes from the first sorted set that has any members; false if none has.
-    pub(super) fn run(self, cx: &mut Cx<'_>, reply: &mut Reply<'_>) -> Result<bool, CommandError> {
-        for key in self.args.iter_from(self.keys_at).take(self.keys) {
-            let popped = pop_from(cx, key, self.end, self.count, |zset, ranks| {
-                reply.array(2);
-                reply.bulk(key);
-                reply_popped(zset, ranks, self.end, Shape::Nested, reply);
-            })?;
-            if popped.is_some() {
-                return Ok(true);
-            }
-        }
-        Ok(false)
-    }
+    Ok(false)
 }

@@ -72,6 +72,20 @@ fn eviction_keeps_the_server_at_its_limit_and_not_far_below() {
 }
 
 #[test]
+fn keys_that_are_evicted_are_told() {
+    let mut cores = Cores::new(2, limited(MaxmemoryPolicy::AllkeysRandom));
+    let client = cores.connect();
+    let listener = cores.connect();
+    assert_eq!(cores.call(client, "CONFIG SET notify-keyspace-events Ee"), "+OK\r\n");
+    cores.call(listener, "SUBSCRIBE __keyevent@0__:evicted");
+    assert!(fill(&mut cores, client, 0, 15_000, 100).is_empty());
+    cores.run();
+    let told = cores.received(listener).matches("$7\r\nmessage\r\n").count() as u64;
+    assert!(told > 0);
+    assert_eq!(told, evicted(&cores), "each is told once");
+}
+
+#[test]
 fn a_figure_that_stays_old_does_not_empty_the_server() {
     let mut cores = Cores::new(2, limited(MaxmemoryPolicy::AllkeysRandom));
     let client = cores.connect();

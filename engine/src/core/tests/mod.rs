@@ -1,11 +1,14 @@
 //! Cores driven in process: a clock and a figure of memory of the test's own, clients without sockets.
 
 mod clients;
+mod effects;
 mod expiry;
 mod field_expiry;
+mod large_blocks;
 mod lending;
 mod memory;
 mod output;
+mod pubsub;
 mod waiting;
 
 use std::collections::VecDeque;

@@ -140,3 +140,49 @@ fn input_behind_quit_is_not_kept() {
     assert_eq!(cores.received(client), "+OK\r\n+OK\r\n");
     assert!(cores.is_closed(client));
 }
+
+/// Its command may have waited for a lock, not for an element.
+#[test]
+fn nothing_is_taken_out_for_a_client_that_is_gone() {
+    let mut cores = Cores::new(2, |_| ());
+    let [reader, gone, stays] = [(); 3].map(|()| cores.connect_to(0));
+    let (key, there) = (cores.key_of(0), cores.key_of(1));
+    cores.call(stays, &format!("RPUSH {key} x"));
+    cores.send(reader, &format!("MGET {key} {there}"));
+    cores.send(gone, &format!("BLPOP {key} 0"));
+    let id = cores.clients[gone].conn;
+    cores.all[0].hung_up(id);
+    cores.end(0);
+    cores.run();
+    assert_eq!(cores.received(reader), "*2\r\n$-1\r\n$-1\r\n");
+    assert_eq!(cores.call(stays, &format!("LLEN {key}")), ":1\r\n");
+    assert!(cores.all.iter().all(Core::is_at_rest));
+}
+
+/// EXECs that go to one shard in a row do not wait for each other's replies, and run there in their order all the same.
+#[test]
+fn a_block_behind_one_that_waits_for_a_lock_does_not_pass_it() {
+    let mut cores = Cores::new(2, |_| ());
+    let (writer, sender, reader) = (cores.connect_to(0), cores.connect_to(1), cores.connect_to(0));
+    let (key, there) = (cores.key_of(0), cores.key_of(1));
+    let other = format!("{{{key}}}2");
+    cores.send(writer, &format!("MSET {key} x {there} y"));
+    let mut bytes = Vec::new();
+    for written in [&key, &other] {
+        for command in ["MULTI", &format!("SET {written} 1"), "EXEC"] {
+            bobbin_proto::encode_command(&mut bytes, command.split(' ').collect::<Vec<_>>());
+        }
+    }
+    cores.send_bytes(sender, &bytes);
+    assert_eq!(cores.conn(sender).order.awaited(), 2, "the second is on its way as well");
+    // Both blocks arrive, and what the writer waits for does not.
+    cores.deliver(1);
+    cores.send(reader, &format!("GET {other}"));
+    assert_eq!(cores.received(reader), "", "it stands behind the second, which stands behind the first");
+    cores.run();
+    assert_eq!(cores.received(reader), "$1\r\n1\r\n");
+    let block = "+OK\r\n+QUEUED\r\n*1\r\n+OK\r\n";
+    assert_eq!(cores.received(sender), block.repeat(2));
+    assert_eq!(cores.call(reader, &format!("MGET {key} {other}")), "*2\r\n$1\r\n1\r\n$1\r\n1\r\n");
+    assert!(cores.all.iter().all(Core::is_at_rest));
+}

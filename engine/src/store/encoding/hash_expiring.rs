@@ -141,8 +141,14 @@ impl HashExpiring {
     }
 
     /// Removes up to `budget` of the fields whose deadlines are before a time. Returns how many.
-    pub(crate) fn remove_before(&mut self, time_ms: u64, budget: usize) -> usize {
+    pub(crate) fn remove_before(
+        &mut self,
+        time_ms: u64,
+        budget: usize,
+        each: impl FnMut(Element<'_>),
+    ) -> usize {
         let due = self.count_before(time_ms).min(budget);
+        self.iter().take(due).map(|(field, ..)| field).for_each(each);
         self.triples.remove_range(0, STRIDE * due);
         due
     }
@@ -235,8 +241,8 @@ mod tests {
         let expected = [("d", Some(5)), ("c", Some(9)), ("a", None), ("e", None), ("b", None)];
         assert_eq!(fields(&hash), expected.map(|(field, at)| (field.to_owned(), at)));
         assert_eq!((hash.count_before(5), hash.count_before(6), hash.count_before(10)), (0, 1, 2));
-        assert_eq!(hash.remove_before(10, 1), 1);
-        assert_eq!(hash.remove_before(10, 9), 1);
+        assert_eq!(hash.remove_before(10, 1, |_| {}), 1);
+        assert_eq!(hash.remove_before(10, 9, |_| {}), 1);
         assert_eq!((hash.next_deadline(), hash.len()), (None, 3));
     }
 

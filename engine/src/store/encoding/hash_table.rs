@@ -7,6 +7,7 @@
 //! Invariants: `values_memory` is the sum over the values; the deadlines are those of the fields' places.
 
 use super::field_deadlines::FieldDeadlines;
+use super::listpack::Element;
 use super::member_table::{MemberTable, Place};
 use super::short_bytes::ShortBytes;
 use crate::store::size_class::size_class;
@@ -90,13 +91,20 @@ impl HashTable {
     }
 
     /// Removes up to `budget` of the fields whose deadlines are before a time. Returns how many.
-    pub(crate) fn remove_before(&mut self, time_ms: u64, budget: usize) -> usize {
+    pub(crate) fn remove_before(
+        &mut self,
+        time_ms: u64,
+        budget: usize,
+        mut each: impl FnMut(Element<'_>),
+    ) -> usize {
         let mut removed = 0;
         while removed < budget
             && let Some((at_ms, place)) = self.deadlines.as_deref().and_then(FieldDeadlines::first)
             && at_ms < time_ms
         {
-            self.remove_at(self.fields.nth(place));
+            let place = self.fields.nth(place);
+            each(Element::Str(self.fields.get(place).0));
+            self.remove_at(place);
             removed += 1;
         }
         removed

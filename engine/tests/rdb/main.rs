@@ -7,7 +7,9 @@ use proptest::collection::vec;
 use proptest::prelude::*;
 use proptest::test_runner::RngSeed;
 
-#[path = "properties/rdb.rs"]
+mod file;
+
+#[path = "../properties/rdb.rs"]
 mod property;
 
 use property::{check_value, read, write};

@@ -1,0 +1,202 @@
+//! The core's side of the journal: giving away what has been done, and holding back what may not be told yet. Doing it
+//! again is in `loading`.
+
+use std::io;
+
+use super::Core;
+use crate::config::AppendFsync;
+use crate::conn::Conn;
+use crate::ids::{ConnId, ReactorId, Stamp};
+use crate::journal::{Batch, DiskNews, Job, Writer};
+use crate::mesh::Message;
+
+/// Something on disk that this server cannot make its own.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum UnknownEffect {
+    #[error("the journal has a command that this server cannot do again: {0}")]
+    Command(String),
+    #[error("the data have keys in database {0}, and there are not that many databases")]
+    Database(usize),
+    #[error("the snapshot's chunk at byte {at} has a key without a value: {what}")]
+    Value { at: u64, what: String },
+}
+
+/// The reactor that writes the journal.
+const WRITER: ReactorId = ReactorId(0);
+
+/// What a core knows of the journal.
+#[derive(Debug, Default)]
+pub(super) struct Journalling {
+    is_on: bool,
+    /// On the reactor that writes.
+    writer: Option<Box<Writer>>,
+    news: DiskNews,
+    /// What was done up to here may have been seen by whoever is answered in this iteration.
+    seen: Stamp,
+    /// Connections whose replies wait for the journal.
+    gated: Vec<ConnId>,
+}
+
+impl Core {
+    /// Whether what is done from now on is journalled; on the reactor that writes, by this writer.
+    pub fn begin_journal(&mut self, writer: Option<Writer>) {
+        self.journalling.is_on = true;
+        // What was loaded has been made durable.
+        self.journalling.news = DiskNews { durable: self.env.shared.last_stamp(), failure: None };
+        self.journalling.writer = writer.map(Box::new);
+        self.set_journalled(true);
+    }
+
+    /// Whether what is done from now on is kept for the journal.
+    pub fn set_journalled(&mut self, is_on: bool) {
+        self.shard.rest.effects.set_on(is_on);
+    }
+
+    /// Output: what has been done since this was last asked, in its order.
+    #[inline]
+    pub fn take_effects(&mut self, empty: impl FnOnce() -> Batch) -> Option<Batch> {
+        self.shard.rest.effects.take(empty)
+    }
+
+    /// Sends what was done in this iteration to the journal: before anything that tells of it leaves.
+    #[inline]
+    pub fn seal_effects(&mut self) {
+        if !self.journalling.is_on {
+            return;
+        }
+        if let Some(effects) = self.take_effects(Batch::default) {
+            let stamp = self.env.shared.next_stamp();
+            if self.id == WRITER {
+                self.take_to_journal(stamp, effects);
+            } else {
+                self.outbox.post(WRITER, Message::Effects { stamp, effects });
+            }
+        }
+        if self.is_gating() {
+            self.journalling.seen = self.env.shared.last_stamp();
+        } else if !self.journalling.gated.is_empty() {
+            self.look_at_gated();
+        }
+    }
+
+    /// Replies wait until what they may have seen is durable.
+    fn is_gating(&self) -> bool {
+        self.journalling.is_on && self.env.config.appendfsync == AppendFsync::Always
+    }
+
+    pub(super) fn take_to_journal(&mut self, stamp: Stamp, effects: Batch) {
+        if let Some(writer) = &mut self.journalling.writer {
+            writer.arrive(stamp, effects);
+        }
+    }
+
+    /// How many of the replies in a connection's output may leave. While the disk fails, those of whoever has written
+    /// wait for it; others are not held up, though they may see what is not durable yet.
+    pub(super) fn open_gate(&mut self, conn: &mut Conn) -> usize {
+        let len = conn.out.len();
+        if !self.is_gating() || (self.env.disk_failure.is_some() && !conn.has_written) {
+            conn.gates.clear();
+            return len;
+        }
+        let Journalling { news, seen, gated, .. } = &mut self.journalling;
+        let may_leave = conn.gates.pass(len, *seen, news.durable);
+        if may_leave < len {
+            gated.push(conn.id);
+        }
+        may_leave
+    }
+
+    pub(super) fn note_disk(&mut self, news: DiskNews) {
+        if self.journalling.news.failure != news.failure {
+            self.env.disk_failure.clone_from(&news.failure);
+        }
+        self.journalling.news = news;
+        self.look_at_gated();
+    }
+
+    fn look_at_gated(&mut self) {
+        for id in std::mem::take(&mut self.journalling.gated) {
+            if let Some(mut conn) = self.conns.take_out(id) {
+                self.list(&mut conn);
+                self.conns.put_back(conn);
+            }
+        }
+    }
+
+    /// Output, of the reactor that writes: what to do with the journal's file.
+    pub fn next_disk_job(&mut self) -> Option<Job<'_>> {
+        let (now_us, policy) = (self.env.now.mono_us, self.env.config.appendfsync);
+        let writer = self.journalling.writer.as_mut()?;
+        writer.set_now(now_us);
+        if policy != writer.policy() {
+            writer.set_policy(policy);
+            self.tell_reactors();
+        }
+        self.journalling.writer.as_mut()?.next_job()
+    }
+
+    /// Under `appendfsync always` every reactor has to know what is durable, under other policies none.
+    fn tell_reactors(&mut self) {
+        let Some(writer) = &self.journalling.writer else { return };
+        let news = writer.news();
+        for reactor in (0..self.env.shared.reactors()).map(ReactorId::from_index) {
+            self.outbox.post(reactor, Message::Disk(news.clone()));
+        }
+    }
+
+    /// Input: how a write of the journal ended.
+    pub fn disk_written(&mut self, outcome: io::Result<usize>) {
+        self.after_disk(|writer| writer.written(outcome));
+    }
+
+    /// Input: how a sync of the journal ended.
+    pub fn disk_synced(&mut self, outcome: io::Result<()>) {
+        self.after_disk(|writer| writer.synced(outcome));
+    }
+
+    fn after_disk(&mut self, input: impl FnOnce(&mut Writer)) {
+        let Some(writer) = &mut self.journalling.writer else { return };
+        input(writer);
+        let news = writer.news();
+        let before = &self.journalling.news;
+        if news == *before {
+            return;
+        }
+        if news.failure != before.failure {
+            tell_of_failure(news.failure.as_deref());
+        } else if self.env.config.appendfsync != AppendFsync::Always {
+            self.journalling.news = news;
+            return;
+        }
+        self.tell_reactors();
+    }
+
+    /// The server stops: what has been done is to be made durable at once.
+    pub fn close_journal(&mut self) {
+        if let Some(writer) = &mut self.journalling.writer {
+            writer.close();
+        }
+    }
+
+    /// Everything that has been done is durable, or never will be; or it is on its way to who writes it.
+    pub fn is_journal_settled(&self) -> bool {
+        match &self.journalling.writer {
+            Some(writer) => writer.is_settled() || writer.news().failure.is_some(),
+            None => !self.outbox.is_held_up_to(WRITER),
+        }
+    }
+
+    pub(super) fn journal_deadline_us(&self) -> u64 {
+        self.journalling.writer.as_ref().map_or(u64::MAX, |writer| writer.next_deadline_us())
+    }
+}
+
+fn tell_of_failure(failure: Option<&str>) {
+    if let Some(failure) = failure {
+        tracing::error!(
+            "Error writing to the journal: {failure}. Writes are refused until it can be written"
+        );
+    } else {
+        tracing::warn!("The journal can be written again");
+    }
+}

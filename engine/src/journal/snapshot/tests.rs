@@ -1,0 +1,184 @@
+use std::fs::File;
+use std::io::Write as _;
+
+use proptest::prelude::*;
+
+use super::super::DiskFile as _;
+use super::*;
+use crate::rdb::{Compression, Limits};
+use crate::store::encoding::quicklist::{ChunkLimit, End};
+use crate::store::{Entry, HashLimits, List, SetLimits, ZsetLimits};
+
+fn limits() -> Limits {
+    Limits {
+        list: ChunkLimit::from_directive(-2),
+        set: SetLimits { ints_len_max: 512, packed_len_max: 128, packed_member_len_max: 64, seed: 1 },
+        zset: ZsetLimits { packed_len_max: 128, packed_member_len_max: 64, seed: 1 },
+        hash: HashLimits { packed_len_max: 128, packed_text_len_max: 64, seed: 1 },
+    }
+}
+
+const HEAD: SnapshotHead = SnapshotHead { stamp: Stamp(1234), made_ms: 1_700_000_000_000, clock: Clock::Lru };
+
+/// A database, a key and its access clock.
+type Given = (u32, Entry, Option<u32>);
+
+fn given() -> Vec<Given> {
+    let mut list = List::with_room_for(b"");
+    list.push(End::Back, [&b"one"[..], b"2"].into_iter(), limits().list);
+    vec![
+        (0, Entry::string(b"a", b"text", None), None),
+        (0, Entry::integer(b"", 12, Some(1_800_000_000_000)), Some(0x00AB_CDEF)),
+        (3, Entry::with_object(b"list", list.into(), Some(1)), Some(0)),
+        (3, Entry::string(b"large", &[b'x'; 5000], None), None),
+    ]
+}
+
+/// Like fields are in like chunks; a chunk is full at two.
+fn bytes_of(given: &[Given]) -> Vec<u8> {
+    let (mut bytes, mut totals, mut chunk) = (HEAD.bytes(), Totals::default(), Chunk::new(Compression::On));
+    for keys in given.chunk_by(|a, b| a.0 == b.0).flat_map(|keys| keys.chunks(2)) {
+        chunk.restart(keys[0].0);
+        keys.iter().for_each(|(_, entry, access)| chunk.push(entry, *access));
+        bytes.extend_from_slice(chunk.seal());
+        totals.add(chunk.tally());
+    }
+    bytes.extend(totals.footer());
+    bytes
+}
+
+fn file_of(bytes: &[u8]) -> File {
+    let mut file = tempfile::tempfile().expect("a file");
+    file.write_all(bytes).expect("there is room");
+    file
+}
+
+fn facts(database: u32, entry: &Entry, access: Option<u32>) -> String {
+    format!("{database} {} {:?} {access:?} {:?}", entry.key().escape_ascii(), entry.expiry(), entry.value())
+}
+
+/// Every key of every chunk.
+fn read(bytes: &[u8]) -> Result<Vec<String>, SnapshotError> {
+    let snapshot = Snapshot::open(file_of(bytes))?;
+    let (mut buffer, mut all) = (Vec::new(), Vec::new());
+    for chunk in snapshot.chunks() {
+        for key in snapshot.keys(*chunk, &mut buffer)? {
+            let key = key?;
+            let entry = key.entry(&limits()).expect("a value");
+            assert_eq!(entry.access(), key.access.unwrap_or_default());
+            all.push(facts(key.database, &entry, key.access));
+        }
+    }
+    Ok(all)
+}
+
+#[test]
+fn keys_come_back() {
+    let given = given();
+    let bytes = bytes_of(&given);
+    let expected: Vec<String> =
+        given.iter().map(|(database, entry, access)| facts(*database, entry, *access)).collect();
+    assert_eq!(read(&bytes).expect("a snapshot"), expected);
+    let snapshot = Snapshot::open(file_of(&bytes)).expect("a snapshot");
+    assert_eq!(snapshot.head(), HEAD);
+    let tally = |database, keys, expiring| Tally { database, keys, expiring };
+    assert_eq!(snapshot.tallies(), [tally(0, 2, 1), tally(3, 2, 1)]);
+    assert_eq!(snapshot.chunks().len(), 2);
+}
+
+#[test]
+fn nothing_is_a_snapshot_too() {
+    assert!(read(&bytes_of(&[])).expect("a snapshot").is_empty());
+}
+
+#[test]
+fn a_chunk_is_full_at_its_size() {
+    let mut chunk = Chunk::new(Compression::Off);
+    let entry = Entry::string(b"k", &[b'x'; 1000], None);
+    while !chunk.is_full() {
+        chunk.push(&entry, None);
+    }
+    assert!((1000..1 << 11).contains(&chunk.tally().keys));
+    assert!(chunk.seal().len() < CHUNK_BYTES + 2000);
+    chunk.restart(1);
+    assert!(chunk.is_empty() && !chunk.is_full());
+}
+
+#[test]
+fn what_is_cut_short_is_not_whole() {
+    let bytes = bytes_of(&given());
+    for len in 0..bytes.len() {
+        assert!(Snapshot::open(file_of(&bytes[..len])).is_err(), "{len}");
+    }
+    assert!(Snapshot::open(file_of(&[&bytes[..], b"\0"].concat())).is_err());
+}
+
+#[test]
+fn every_damaged_byte_is_noticed() {
+    let bytes = bytes_of(&given());
+    for at in 0..bytes.len() {
+        let file = file_of(&bytes);
+        file.write_all_at(&[bytes[at] ^ 1 << (at % 8)], at as u64).expect("there is room");
+        let snapshot = Snapshot::open(file);
+        let mut buffer = Vec::new();
+        let is_noticed = snapshot.is_ok_and(|snapshot| {
+            snapshot.chunks().iter().all(|chunk| snapshot.keys(*chunk, &mut buffer).is_ok())
+        });
+        assert!(!is_noticed, "byte {at}");
+    }
+}
+
+/// Checksums are no defence against a chunk that is left out whole.
+#[test]
+fn a_chunk_that_is_missing_is_noticed() {
+    let bytes = bytes_of(&given());
+    let snapshot = Snapshot::open(file_of(&bytes)).expect("a snapshot");
+    let chunk = snapshot.chunks()[0];
+    let without = [&bytes[..chunk.at as usize], &bytes[(chunk.at + chunk.len) as usize..]].concat();
+    let error = Snapshot::open(file_of(&without)).expect_err("a chunk is missing");
+    assert!(error.to_string().contains("other chunks than there are"), "{error}");
+}
+
+#[test]
+fn what_is_no_run_of_keys_is_refused() {
+    for payload in [
+        &b"\x04\x01k\x00\x01v"[..],
+        b"\x00\x01k\x63\x01v",
+        b"\x00\x01k\x00\x02v",
+        b"",
+        b"\x00\x01k\x00\x01v+",
+    ] {
+        let chunk = ChunkPlace { at: 0, len: payload.len() as u64, database: 0, keys: 1 };
+        let mut keys = Keys::of(payload, chunk);
+        assert!(keys.any(|key| key.is_err()), "{}", payload.escape_ascii());
+        assert!(keys.next().is_none());
+    }
+}
+
+proptest! {
+    /// As if whoever wrote it had meant it: the checksum is no help here.
+    #[test]
+    fn any_payload_is_refused_or_read(damage in prop::collection::vec((any::<usize>(), any::<u8>()), 0..4), keys in 0..4u32) {
+        let mut chunk = Chunk::new(Compression::Off);
+        given().iter().take(3).for_each(|(_, entry, access)| chunk.push(entry, *access));
+        let mut payload = chunk.seal()[CHUNK_HEADER_LEN..].to_vec();
+        for (at, byte) in &damage {
+            let at = at % payload.len();
+            payload[at] = *byte;
+        }
+        let place = ChunkPlace { at: 100, len: payload.len() as u64, database: 0, keys };
+        for key in Keys::of(&payload, place) {
+            match key {
+                Ok(key) => drop(key.entry(&limits())),
+                Err(error) => prop_assert!((100..=100 + place.len).contains(&error.at())),
+            }
+        }
+    }
+}
+
+#[test]
+fn names_are_stamps_in_one_spelling() {
+    assert_eq!(stamp_of(&HEAD.name()), Some(HEAD.stamp));
+    assert_eq!(HEAD.name(), "snapshot-00000000000000001234");
+    assert_eq!(stamp_of("snapshot-1234"), None);
+}

@@ -1,0 +1,256 @@
+//! Loading: the control thread reads the snapshot, of which each reactor takes the keys that are its shard's, and then
+//! the journal, and the reactors do again what it says, each what concerns its shard.
+//!
+//! Commands keep their order on each shard; between shards there is none to keep, but for a command with keys of
+//! several: all before it are done first, then it borrows its keys as it did when it ran, then the others go on.
+
+use std::io;
+use std::path::Path;
+use std::sync::Arc;
+use std::sync::mpsc::{Receiver, Sender, channel};
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
+
+use bobbin_cluster::{Slot, SlotMap};
+
+use crate::command::{self, Args, Command, OwnedArgs, Run};
+use crate::core::{Load, Shared, UnknownEffect};
+use crate::ids::{ReactorId, Stamp};
+use crate::journal::{Batch, Commands, Directory, Disk, Refusal, Replay, Snapshot, Writer};
+use crate::reactor::{JournalStart, Order, Plant};
+use crate::txn::{share_of, shares};
+
+/// Bytes of commands that a reactor gets at once.
+const LOAD_BYTES: usize = 1 << 20;
+/// How many such it may have before more are read.
+const LOADS_AHEAD: usize = 4;
+/// How often the log tells how far it is.
+const TELL_EVERY: Duration = Duration::from_secs(1);
+
+/// Why the state could not be loaded.
+#[derive(Debug, thiserror::Error)]
+pub enum LoadError {
+    #[error("{0}")]
+    Refused(#[from] Refusal),
+    #[error("{0}")]
+    Effect(#[from] UnknownEffect),
+    #[error("can't write to {}: {cause}", path.display())]
+    Begin { path: Box<Path>, cause: io::Error },
+    #[error("a reactor stopped while the data were loaded")]
+    Reactor,
+}
+
+/// What a reactor says when it is done with a load.
+pub type Done = Result<ReactorId, UnknownEffect>;
+
+/// Loads the state of the directory into the reactors, and has them journal there from then on, if they are to.
+pub fn load(plant: &Plant, shared: &Shared) -> Result<(), LoadError> {
+    let (config, reactors) = (shared.config(), shared.reactors());
+    let [dir, name] = [&config.dir, &config.appenddirname].map(|path| path.path().unwrap_or(Path::new(".")));
+    let path = dir.join(name);
+    let begin = |cause| LoadError::Begin { path: path.clone().into(), cause };
+    let disk = Directory::make(&path).map_err(begin)?;
+    let mut replay = Replay::open(&disk)?;
+    let mut loader = Loader::new(plant, reactors);
+    if let Some(snapshot) = replay.snapshot()? {
+        loader.take_snapshot(&replay, &snapshot)?;
+    }
+    let mut batches = 0u64;
+    while let Some((_, batch)) = replay.next_batch()? {
+        batches += 1;
+        for command in Commands::of(batch).flatten() {
+            let args = OwnedArgs::new(command.args);
+            loader.take(command.database, command.at_ms, args.as_args())?;
+        }
+        loader.tell_sometimes(batches);
+    }
+    loader.fence()?;
+    let mut recovered = replay.finish()?;
+    if recovered.torn.is_some() {
+        tracing::warn!("The end of the journal was torn by a crash: it is cut off and kept aside");
+    }
+    tracing::info!("DB loaded from the journal: {} commands in {:.3} s", loader.commands, loader.seconds());
+    if !config.appendonly {
+        shared.set_last_stamp(Stamp(recovered.next.0 - 1));
+        return loader.finish(None);
+    }
+    let now_ms = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default().as_millis() as u64;
+    let (file, open, aside) = recovered.begin(&disk, fastrand::u64(..), now_ms).map_err(begin)?;
+    aside.iter().for_each(|name| tracing::warn!("What was cut off is in {}", path.join(name).display()));
+    shared.set_last_stamp(Stamp(file.first.0 - 1));
+    loader.finish(Some(JournalStart { writer: Writer::new(file, config.appendfsync), file: open }))
+}
+
+struct Loader<'p> {
+    plant: &'p Plant,
+    slots: SlotMap,
+    /// For each reactor: commands that it has not got yet, and how many loads it has.
+    waiting: Vec<Batch>,
+    under_way: Vec<usize>,
+    sender: Sender<Done>,
+    done: Receiver<Done>,
+    commands: u64,
+    began: Instant,
+    told: Instant,
+}
+
+impl<'p> Loader<'p> {
+    fn new(plant: &'p Plant, reactors: usize) -> Self {
+        let (sender, done) = channel();
+        let now = Instant::now();
+        Self {
+            plant,
+            slots: SlotMap::new(reactors),
+            waiting: vec![Batch::default(); reactors],
+            under_way: vec![0; reactors],
+            sender,
+            done,
+            commands: 0,
+            began: now,
+            told: now,
+        }
+    }
+
+    fn owner(&self, key: &[u8]) -> ReactorId {
+        ReactorId::from_index(self.slots.owner(Slot::of(key)))
+    }
+
+    /// Has a command done by whom it concerns.
+    fn take(&mut self, db: u32, at_ms: Option<u64>, args: Args<'_>) -> Result<(), LoadError> {
+        self.commands += 1;
+        let row = command::find_request(args);
+        let row = row.ok_or_else(|| UnknownEffect::Command(args.at(0).escape_ascii().to_string()))?;
+        if row.replay().is_some() {
+            return (0..self.waiting.len()).try_for_each(|index| self.give(index, db, at_ms, args));
+        }
+        let mut shares = shares(row, args, |key| self.owner(key));
+        match &mut shares[..] {
+            [] => Ok(()),
+            [only] => self.give(only.shard.index(), db, at_ms, args),
+            _ if matches!(row.run, Run::Scatter(..)) => shares.iter().try_for_each(|share| {
+                self.give(share.shard.index(), db, at_ms, share_of(row, args, share).as_args())
+            }),
+            [first, ..] => self.take_together(first.shard, db, at_ms, row, args),
+        }
+    }
+
+    /// Gives all keys of the snapshot to all reactors: each looks for its own.
+    fn take_snapshot<D: Disk>(
+        &mut self,
+        replay: &Replay<'_, D>,
+        snapshot: &Snapshot<D::File>,
+    ) -> Result<(), LoadError> {
+        let clock = snapshot.head().clock;
+        let all: u64 = snapshot.tallies().iter().map(|tally| tally.keys).sum();
+        let mut keys = 0;
+        for &place in snapshot.chunks() {
+            let chunk = snapshot.chunk(place).map_err(|error| replay.snapshot_refusal(error))?;
+            let chunk = Arc::new(chunk);
+            for index in 0..self.waiting.len() {
+                self.order(index, Load::Keys { chunk: Arc::clone(&chunk), clock })?;
+                self.wait_for_room(index)?;
+            }
+            keys += u64::from(place.keys);
+            if self.is_time_to_tell() {
+                tracing::info!("Loading: {keys} of the snapshot's {all} keys so far");
+            }
+        }
+        self.fence()?;
+        tracing::info!("DB loaded from the snapshot: {keys} keys in {:.3} s", self.seconds());
+        Ok(())
+    }
+
+    fn give(&mut self, index: usize, db: u32, at_ms: Option<u64>, args: Args<'_>) -> Result<(), LoadError> {
+        self.waiting[index].push_at(db, at_ms, args.iter());
+        if self.waiting[index].bytes().len() < LOAD_BYTES {
+            return Ok(());
+        }
+        self.flush(index)?;
+        self.wait_for_room(index)
+    }
+
+    fn wait_for_room(&mut self, index: usize) -> Result<(), LoadError> {
+        while self.under_way[index] >= LOADS_AHEAD {
+            self.wait_for_one()?;
+        }
+        Ok(())
+    }
+
+    fn flush(&mut self, index: usize) -> Result<(), LoadError> {
+        let effects = std::mem::take(&mut self.waiting[index]);
+        if effects.is_empty() { Ok(()) } else { self.order(index, Load::Effects(effects)) }
+    }
+
+    fn order(&mut self, index: usize, load: Load) -> Result<(), LoadError> {
+        let order = Order::Load { load, done: self.sender.clone() };
+        self.under_way[index] += 1;
+        self.tell(index, order)
+    }
+
+    fn wait_for_one(&mut self) -> Result<(), LoadError> {
+        let reactor = self.done.recv().map_err(|_| LoadError::Reactor)??;
+        self.under_way[reactor.index()] -= 1;
+        Ok(())
+    }
+
+    /// Waits until everything is done.
+    fn fence(&mut self) -> Result<(), LoadError> {
+        (0..self.waiting.len()).try_for_each(|index| self.flush(index))?;
+        while self.under_way.iter().any(|&loads| loads > 0) {
+            self.wait_for_one()?;
+        }
+        Ok(())
+    }
+
+    /// Its keys are on several shards.
+    fn take_together(
+        &mut self,
+        first: ReactorId,
+        db: u32,
+        at_ms: Option<u64>,
+        row: &Command,
+        args: Args<'_>,
+    ) -> Result<(), LoadError> {
+        self.fence()?;
+        self.order(first.index(), Load::Together { db, at_ms, command: row.id, args: args.into() })?;
+        self.fence()?;
+        // Those who have lent have back what they lent.
+        (0..self.waiting.len()).try_for_each(|index| self.order(index, Load::Rest))?;
+        self.fence()
+    }
+
+    fn seconds(&self) -> f64 {
+        self.began.elapsed().as_secs_f64()
+    }
+
+    fn tell_sometimes(&mut self, batches: u64) {
+        if batches.is_multiple_of(1024) && self.is_time_to_tell() {
+            tracing::info!("Loading: {} commands so far", self.commands);
+        }
+    }
+
+    fn is_time_to_tell(&mut self) -> bool {
+        let is_time = self.told.elapsed() >= TELL_EVERY;
+        if is_time {
+            self.told = Instant::now();
+        }
+        is_time
+    }
+
+    /// All reactors journal, if they are to, and serve from now on: none serves before all journal, because what it is
+    /// asked may be done by any.
+    fn finish(&mut self, start: Option<JournalStart>) -> Result<(), LoadError> {
+        if let Some(start) = start {
+            let mut start = Some(Box::new(start));
+            for index in 0..self.waiting.len() {
+                self.under_way[index] += 1;
+                self.tell(index, Order::Journal { start: start.take(), done: self.sender.clone() })?;
+            }
+            self.fence()?;
+        }
+        (0..self.waiting.len()).try_for_each(|index| self.tell(index, Order::Loaded))
+    }
+
+    fn tell(&self, index: usize, order: Order) -> Result<(), LoadError> {
+        self.plant.order(ReactorId::from_index(index), order).map_err(|_| LoadError::Reactor)
+    }
+}

@@ -1,0 +1,83 @@
+//! Walking over all keys as they are at one moment, while they change.
+//!
+//! At that moment, the cut, no segment has been recorded. A step records some, in the order of prefixes; a segment that
+//! is about to change before its turn is recorded first. So what is recorded is what was there at the cut, each key once,
+//! at the price of one segment's entries for the first change of each; a change while nothing is walked over pays one
+//! branch.
+//!
+//! Invariants:
+//! - a segment has been recorded if its mark is its table's; while there is no walk all are so;
+//! - what comes of a segment that has been recorded, by a split or a merge, has been recorded;
+//! - a table that is emptied meanwhile stays as it was until all of it is recorded, and is freed then.
+//!
+//! A segment, and a value in it, is recorded whole: the largest value bounds a step from below. The access clocks of
+//! keys are those of the moment in which they are recorded.
+
+use std::collections::VecDeque;
+use std::mem;
+
+use super::segment::Segment;
+use super::table::DEPTH_MAX;
+use crate::journal::Chunk;
+use crate::rdb::Compression;
+
+/// One past the last position, prefixes taken at the deepest level.
+const END: u32 = 1 << DEPTH_MAX;
+
+/// A walk over one table.
+#[derive(Debug)]
+pub(crate) struct Walk {
+    /// The number of the database at the cut.
+    database: u32,
+    compression: Compression,
+    /// All segments before are recorded, prefixes taken at the deepest level.
+    next: u32,
+    filling: Chunk,
+    full: VecDeque<Chunk>,
+}
+
+impl Walk {
+    pub(crate) fn new(database: u32, compression: Compression) -> Self {
+        let filling = empty_chunk(database, compression);
+        Self { database, compression, next: 0, filling, full: VecDeque::new() }
+    }
+
+    /// Where it goes on in a directory of this depth; `None` at the end.
+    pub(crate) fn place(&self, depth: u8) -> Option<usize> {
+        (self.next < END).then_some((self.next >> (DEPTH_MAX - depth)) as usize)
+    }
+
+    /// It has come by this segment.
+    pub(crate) fn passed(&mut self, segment: &Segment) {
+        self.next = (segment.prefix() as u32 + 1) << (DEPTH_MAX - segment.depth());
+    }
+
+    pub(crate) fn record(&mut self, segment: &Segment) {
+        for entry in &segment.entries {
+            self.filling.push(entry, Some(entry.access()));
+            if self.filling.is_full() {
+                let empty = empty_chunk(self.database, self.compression);
+                self.full.push_back(mem::replace(&mut self.filling, empty));
+            }
+        }
+    }
+
+    /// The chunks that are full.
+    pub(crate) fn take_full(&mut self) -> VecDeque<Chunk> {
+        mem::take(&mut self.full)
+    }
+
+    /// All that is left.
+    pub(crate) fn finish(mut self) -> VecDeque<Chunk> {
+        if !self.filling.is_empty() {
+            self.full.push_back(self.filling);
+        }
+        self.full
+    }
+}
+
+fn empty_chunk(database: u32, compression: Compression) -> Chunk {
+    let mut chunk = Chunk::new(compression);
+    chunk.restart(database);
+    chunk
+}
