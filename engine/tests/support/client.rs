@@ -24,10 +24,15 @@ impl Client {
         Ok(Self { stream, buffer: Vec::new() })
     }
 
-    /// Whether the server answers, be it with an error, and has loaded what it loads.
-    pub fn is_answered(&mut self) -> bool {
+    /// Whether the server answers, be it with an error, and has loaded what it loads. It has then forgotten this
+    /// connection, too.
+    pub fn is_answered(mut self) -> bool {
         let reply = self.send(&["PING"]).and_then(|()| self.read_raw());
-        reply.is_ok_and(|reply| !reply.starts_with(b"-LOADING"))
+        let is_ready = reply.is_ok_and(|reply| !reply.starts_with(b"-LOADING"));
+        if is_ready && self.send(&["QUIT"]).is_ok() {
+            while self.fill().is_ok() {}
+        }
+        is_ready
     }
 
     /// Sends a command and takes its reply.
