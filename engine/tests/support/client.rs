@@ -26,7 +26,7 @@ impl Client {
 
     /// Whether the server answers, be it with an error, and has loaded what it loads. It has then forgotten this
     /// connection, too.
-    pub fn is_answered(mut self) -> bool {
+    pub fn answers(mut self) -> bool {
         let reply = self.send(&["PING"]).and_then(|()| self.read_raw());
         let is_ready = reply.is_ok_and(|reply| !reply.starts_with(b"-LOADING"));
         if is_ready && self.send(&["QUIT"]).is_ok() {

@@ -126,7 +126,7 @@ impl Server {
             if self.child.try_wait().expect("the child is ours").is_some() {
                 return false;
             }
-            if Client::try_connect(self.port).is_ok_and(Client::is_answered) {
+            if Client::try_connect(self.port).is_ok_and(Client::answers) {
                 return true;
             }
             std::thread::sleep(Duration::from_millis(10));
