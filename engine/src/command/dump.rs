@@ -5,10 +5,9 @@
 
 use bobbin_proto::Reply;
 
-use super::list::chunk_limit;
 use super::number::integer;
 use super::spec::{Command, Group, KeySpec, Run, acl, command, flag, key_flag};
-use super::{Args, Cx, Event, hash, set, zset};
+use super::{Args, Cx, Event};
 use crate::error::CommandError;
 use crate::rdb::{self, Access};
 use crate::store::Entry;
@@ -101,7 +100,7 @@ fn restore(cx: &mut Cx<'_>, args: Args<'_>, reply: &mut Reply<'_>) -> Result<(),
 }
 
 fn read(cx: &mut Cx<'_>, key: &[u8], expiry_ms: Option<u64>, payload: &[u8]) -> Result<Entry, CommandError> {
-    let limits = value_limits(cx);
+    let limits = cx.env.config.value_limits(&mut cx.rest.rng);
     let string_len_max = usize::try_from(cx.env.config.proto_max_bulk_len).unwrap_or(usize::MAX);
     let (value_type, mut value) =
         rdb::open(payload, cx.rest.payload_checksum, string_len_max).map_err(|error| match error {
@@ -112,16 +111,6 @@ fn read(cx: &mut Cx<'_>, key: &[u8], expiry_ms: Option<u64>, payload: &[u8]) -> 
         tracing::warn!("RESTORE refused a payload: {error}");
         BAD_DATA
     })
-}
-
-/// What values that are read become, as the directives say now.
-pub(crate) fn value_limits(cx: &mut Cx<'_>) -> rdb::Limits {
-    rdb::Limits {
-        list: chunk_limit(cx),
-        set: set::limits(cx),
-        zset: zset::limits(cx),
-        hash: hash::limits(cx),
-    }
 }
 
 #[derive(Clone, Copy, Debug, Default)]

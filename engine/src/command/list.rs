@@ -115,7 +115,7 @@ const NOT_POSITIVE: CommandError = CommandError::text("ERR value is out of range
 /// How much a piece of a list holds at present.
 #[inline]
 pub(super) fn chunk_limit(cx: &Cx<'_>) -> ChunkLimit {
-    ChunkLimit::from_directive(cx.env.config.list_max_listpack_size)
+    cx.env.config.list_limit()
 }
 
 fn lpush(cx: &mut Cx<'_>, args: Args<'_>, reply: &mut Reply<'_>) -> Result<(), CommandError> {

@@ -3,7 +3,8 @@
 //! `table` holds the rows, and everything else walks them: `load` reads files and the
 //! command line, `runtime` is CONFIG GET and SET, `rewrite` CONFIG REWRITE,
 //! `reference` the page of all directives. `kind`, `setting`, `choices`,
-//! `words` and `checks` say what values look like; `syntax` says what a line looks like.
+//! `words` and `checks` say what values look like; `syntax` says what a line looks like; `limits` gives the store what
+//! concerns it.
 
 mod checks;
 mod choices;
@@ -11,6 +12,7 @@ mod cli;
 mod directive;
 mod events;
 mod kind;
+mod limits;
 mod load;
 mod reference;
 mod rewrite;

@@ -12,12 +12,10 @@ use bobbin_proto::Span;
 use super::Core;
 use super::journalling::UnknownEffect;
 use super::shard::Caller;
-use crate::command::dump::value_limits;
 use crate::command::{self, Args, OwnedArgs, Run};
 use crate::ids::{CommandId, ConnId, ReplyTo};
 use crate::journal::{Batch, Clock, Commands, ReadChunk};
 use crate::mesh::SessionBits;
-use crate::rdb::Limits;
 use crate::txn::{Job, Terms, Work, shares};
 
 /// What a core is given to load.
@@ -102,7 +100,7 @@ impl Core {
         let database = chunk.place().database as usize;
         self.check_database(database)?;
         let has_clock = clock == self.shard.clock();
-        let limits = self.value_limits();
+        let limits = self.env.config.value_limits(&mut self.shard.rest.rng);
         for key in chunk.keys() {
             let mut key = key.map_err(|error| UnknownEffect::value(error.at(), &error))?;
             if self.owner(key.key) == self.id {
@@ -113,13 +111,6 @@ impl Core {
             }
         }
         Ok(())
-    }
-
-    /// As RESTORE has them.
-    fn value_limits(&mut self) -> Limits {
-        let row = command::find(b"restore").expect("RESTORE is in the table");
-        let caller = Caller { db: 0, session: session() };
-        self.shard.with_context(&self.env, row, caller, value_limits)
     }
 
     fn load_effects(&mut self, effects: &Batch) -> Result<(), UnknownEffect> {

@@ -6,14 +6,14 @@
 use std::collections::BTreeMap;
 use std::io;
 
+use bobbin_engine::config::Config;
 use bobbin_engine::ids::Stamp;
 use bobbin_engine::journal::{
     Batch, Chunk, Clock, DiskFile, Group, JournalFile, Listed, Manifest, Recovered, Refusal, Replay,
     SnapshotHead, Totals,
 };
 use bobbin_engine::rdb::{Compression, Limits};
-use bobbin_engine::store::encoding::quicklist::ChunkLimit;
-use bobbin_engine::store::{Entry, HashLimits, SetLimits, ZsetLimits};
+use bobbin_engine::store::Entry;
 use fastrand::Rng;
 
 use crate::disk::{FaultyDisk, FaultyFile};
@@ -23,12 +23,7 @@ pub(crate) type State = BTreeMap<(u32, Vec<u8>), Vec<u8>>;
 const NOW_MS: u64 = 1_700_000_000_000;
 
 fn limits() -> Limits {
-    Limits {
-        list: ChunkLimit::from_directive(-2),
-        set: SetLimits { ints_len_max: 512, packed_len_max: 128, packed_member_len_max: 64, seed: 1 },
-        zset: ZsetLimits { packed_len_max: 128, packed_member_len_max: 64, seed: 1 },
-        hash: HashLimits { packed_len_max: 128, packed_text_len_max: 64, seed: 1 },
-    }
+    Config::default().value_limits(&mut Rng::with_seed(1))
 }
 
 /// What the batch with this stamp sets.

@@ -3,12 +3,13 @@
 use std::fs::{self, File};
 use std::path::Path;
 
+use bobbin_engine::config::Config;
 use bobbin_engine::rdb::{
     Access, Checksum, Compression, FileReader, FileWriter, Item, Limits, Record, ValueType,
 };
-use bobbin_engine::store::encoding::quicklist::ChunkLimit;
-use bobbin_engine::store::{Entry, HashLimits, SetLimits, ZsetLimits};
+use bobbin_engine::store::Entry;
 use bobbin_proto::Value;
+use fastrand::Rng;
 
 use super::dump::{Payload, bulk, hashes, lists, not_error, scripted, sets, streams, strings, zsets};
 use crate::support::{Client, Server, oracle_with};
@@ -44,12 +45,7 @@ impl Saved {
 
 /// Those of redis-server.
 fn limits() -> Limits {
-    Limits {
-        list: ChunkLimit::from_directive(-2),
-        set: SetLimits { ints_len_max: 512, packed_len_max: 128, packed_member_len_max: 64, seed: 1 },
-        zset: ZsetLimits { packed_len_max: 128, packed_member_len_max: 64, seed: 1 },
-        hash: HashLimits { packed_len_max: 128, packed_text_len_max: 64, seed: 1 },
-    }
+    Config::default().value_limits(&mut Rng::with_seed(1))
 }
 
 /// A redis-server on a dump file of this directory, or on none.

@@ -36,12 +36,7 @@ const COUNTED: &[KeySpec] = &[KeySpec::one(1, key_flag::RW | key_flag::ACCESS | 
 /// As the directives say now.
 #[inline]
 pub(super) fn limits(cx: &mut Cx<'_>) -> HashLimits {
-    let config = &cx.env.config;
-    HashLimits {
-        packed_len_max: config.hash_max_listpack_entries as usize,
-        packed_text_len_max: config.hash_max_listpack_value as usize,
-        seed: cx.rest.rng.u64(..),
-    }
+    cx.env.config.hash_limits(cx.rest.rng.u64(..))
 }
 
 /// A hash to read.

@@ -26,7 +26,6 @@ use bobbin_proto::Reply;
 use super::Cx;
 use super::element::reply_element;
 use super::spec::key_flag;
-use crate::store::encoding::intset;
 use crate::store::{Set, SetLimits};
 
 const READ: u16 = key_flag::RO | key_flag::ACCESS;
@@ -34,13 +33,7 @@ const READ: u16 = key_flag::RO | key_flag::ACCESS;
 /// As the directives say now.
 #[inline]
 pub(super) fn limits(cx: &mut Cx<'_>) -> SetLimits {
-    let config = &cx.env.config;
-    SetLimits {
-        ints_len_max: (config.set_max_intset_entries as usize).min(intset::LEN_MAX),
-        packed_len_max: config.set_max_listpack_entries as usize,
-        packed_member_len_max: config.set_max_listpack_value as usize,
-        seed: cx.rest.rng.u64(..),
-    }
+    cx.env.config.set_limits(cx.rest.rng.u64(..))
 }
 
 /// Answers every member, as a set.

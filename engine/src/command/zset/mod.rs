@@ -103,12 +103,7 @@ pub(super) fn store(cx: &mut Cx<'_>, key: &[u8], zset: Zset, event: &'static str
 
 /// As the directives say now.
 pub(super) fn limits(cx: &mut Cx<'_>) -> ZsetLimits {
-    let config = &cx.env.config;
-    ZsetLimits {
-        packed_len_max: config.zset_max_listpack_entries as usize,
-        packed_member_len_max: config.zset_max_listpack_value as usize,
-        seed: cx.rest.rng.u64(..),
-    }
+    cx.env.config.zset_limits(cx.rest.rng.u64(..))
 }
 
 /// Whether scores are answered with the members.

@@ -5,17 +5,13 @@ use proptest::prelude::*;
 
 use super::super::DiskFile as _;
 use super::*;
+use crate::config::Config;
 use crate::rdb::{Compression, Limits};
-use crate::store::encoding::quicklist::{ChunkLimit, End};
-use crate::store::{Entry, HashLimits, List, SetLimits, ZsetLimits};
+use crate::store::encoding::quicklist::End;
+use crate::store::{Entry, List};
 
 fn limits() -> Limits {
-    Limits {
-        list: ChunkLimit::from_directive(-2),
-        set: SetLimits { ints_len_max: 512, packed_len_max: 128, packed_member_len_max: 64, seed: 1 },
-        zset: ZsetLimits { packed_len_max: 128, packed_member_len_max: 64, seed: 1 },
-        hash: HashLimits { packed_len_max: 128, packed_text_len_max: 64, seed: 1 },
-    }
+    Config::default().value_limits(&mut fastrand::Rng::with_seed(1))
 }
 
 const HEAD: SnapshotHead = SnapshotHead { stamp: Stamp(1234), made_ms: 1_700_000_000_000, clock: Clock::Lru };

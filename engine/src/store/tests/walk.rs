@@ -5,22 +5,18 @@ use std::io::Write as _;
 
 use fastrand::Rng;
 
+use crate::config::Config;
 use crate::ids::Stamp;
 use crate::journal::{Chunk, Clock, Snapshot, SnapshotHead, Totals};
 use crate::rdb::{Compression, Limits};
-use crate::store::encoding::quicklist::{ChunkLimit, End};
-use crate::store::{Collection as _, Entry, Expiry, HashLimits, Keyspace, List, SetLimits, ZsetLimits};
+use crate::store::encoding::quicklist::End;
+use crate::store::{Collection as _, Entry, Expiry, Keyspace, List};
 
 /// By database and key: expiry and value.
 type State = BTreeMap<(u32, Vec<u8>), (Option<u64>, String)>;
 
 fn limits() -> Limits {
-    Limits {
-        list: ChunkLimit::from_directive(-2),
-        set: SetLimits { ints_len_max: 512, packed_len_max: 128, packed_member_len_max: 64, seed: 1 },
-        zset: ZsetLimits { packed_len_max: 128, packed_member_len_max: 64, seed: 1 },
-        hash: HashLimits { packed_len_max: 128, packed_text_len_max: 64, seed: 1 },
-    }
+    Config::default().value_limits(&mut Rng::with_seed(1))
 }
 
 fn facts(entry: &Entry) -> (Option<u64>, String) {
