@@ -24,15 +24,17 @@ impl Client {
         Ok(Self { stream, buffer: Vec::new() })
     }
 
-    /// Whether the server answers, be it with an error, and has loaded what it loads. It has then forgotten this
-    /// connection, too.
-    pub fn answers(mut self) -> bool {
-        let reply = self.send(&["PING"]).and_then(|()| self.read_raw());
-        let is_ready = reply.is_ok_and(|reply| !reply.starts_with(b"-LOADING"));
-        if is_ready && self.send(&["QUIT"]).is_ok() {
+    /// Whether the server has loaded what it loads, if it answers, be it with an error.
+    pub fn is_served(&mut self) -> io::Result<bool> {
+        self.send(&["PING"])?;
+        Ok(!self.read_raw()?.starts_with(b"-LOADING"))
+    }
+
+    /// Goes, and waits until the server has forgotten this connection.
+    pub fn leave(mut self) {
+        if self.send(&["QUIT"]).is_ok() {
             while self.fill().is_ok() {}
         }
-        is_ready
     }
 
     /// Sends a command and takes its reply.

@@ -120,14 +120,25 @@ impl Server {
         self.child.wait().expect("the child is ours").success()
     }
 
+    /// Waits until it serves. Nothing of that is left in its figures.
     fn answers(&mut self) -> bool {
         let deadline = Instant::now() + START_TIMEOUT;
+        let mut refusals = 0;
         while Instant::now() < deadline {
             if self.child.try_wait().expect("the child is ours").is_some() {
                 return false;
             }
-            if Client::try_connect(self.port).is_ok_and(Client::answers) {
-                return true;
+            if let Ok(mut client) = Client::try_connect(self.port)
+                && let Ok(is_served) = client.is_served()
+            {
+                if is_served && refusals > 0 {
+                    client.call_raw(&["CONFIG", "RESETSTAT"]);
+                }
+                client.leave();
+                if is_served {
+                    return true;
+                }
+                refusals += 1;
             }
             std::thread::sleep(Duration::from_millis(10));
         }
