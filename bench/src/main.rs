@@ -29,6 +29,8 @@ struct Cli {
 
 #[derive(Debug, Subcommand)]
 enum Measurement {
+    /// Load on a server that is running; what happens without a subcommand too
+    Load(Box<LoadArgs>),
     /// Servers side by side: requests per second, CPU per request, latency, memory
     Compare(CompareArgs),
     /// Resident bytes per key
@@ -44,7 +46,10 @@ enum Measurement {
 fn main() -> ExitCode {
     let matches = Cli::command().get_matches();
     let mut cli = Cli::from_arg_matches(&matches).unwrap_or_else(|error| error.exit());
-    cli.load.attach_commands(&matches);
+    match (&mut cli.measurement, matches.subcommand_matches("load")) {
+        (Some(Measurement::Load(args)), Some(matches)) => args.attach_commands(matches),
+        _ => cli.load.attach_commands(&matches),
+    }
     match dispatch(&cli) {
         Ok(true) => ExitCode::SUCCESS,
         Ok(false) => ExitCode::FAILURE,
@@ -61,6 +66,7 @@ fn dispatch(cli: &Cli) -> Result<bool, Error> {
     allow_all_descriptors()?;
     match &cli.measurement {
         None => return load(&cli.load),
+        Some(Measurement::Load(args)) => return load(args),
         Some(Measurement::Compare(args)) => {
             let comparison = compare(args)?;
             show(&comparison, args.peers.json_out_file.as_deref())?;

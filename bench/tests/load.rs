@@ -58,7 +58,9 @@ impl Redis {
 
     fn bench(&self, flags: &[&str]) -> Command {
         let mut command = Command::new(env!("CARGO_BIN_EXE_bobbin-bench"));
-        command.args(["--port", &self.port.to_string(), "--hide-histogram"]).args(flags);
+        // The subcommand comes first, where there is one.
+        let (subcommand, flags) = flags.split_at(usize::from(flags.first() == Some(&"load")));
+        command.args(subcommand).args(["--port", &self.port.to_string(), "--hide-histogram"]).args(flags);
         command
     }
 
@@ -108,6 +110,31 @@ fn every_key_pattern_and_protocol_reads_back_clean() {
             assert_eq!(report["read_back"]["mismatches"], 0);
         }
     }
+}
+
+#[test]
+fn a_transaction_is_one_request_and_its_values_are_read_back() {
+    let Some(redis) = Redis::start() else { return };
+    let line = "MULTI ; SET __key__ __data__ ; SET __key__ __data__ ; EXEC";
+    let flags = ["--command", line, "--verify", "--key-maximum", "99", "-c", "3", "--pipeline", "4"];
+    let report = redis.report(&[&["load"], &flags[..], &["-n", "500"]].concat());
+    assert_eq!(report["totals"]["requests"], 1500);
+    assert_eq!(report["read_back"]["keys"], 100);
+    assert_eq!(report["read_back"]["missing"], 0);
+    let Value::Bulk(stats) = redis.call(&["INFO", "commandstats"]) else { panic!("INFO") };
+    let stats = String::from_utf8(stats).unwrap();
+    assert!(stats.contains("cmdstat_exec:calls=1500,") && stats.contains("cmdstat_set:calls=3000,"));
+}
+
+#[test]
+fn a_mix_from_a_file_keeps_its_ratios() {
+    let Some(redis) = Redis::start() else { return };
+    let file = redis.directory.path().join("mix");
+    std::fs::write(&file, "# three to one\n3 Z GET __key__\n1 R HSET h:__key__ f __data__\n").unwrap();
+    let report = redis.report(&["load", "--command-file", file.to_str().unwrap(), "-n", "400", "-c", "5"]);
+    assert_eq!(report["commands"][0]["requests"], 1500);
+    assert_eq!(report["commands"][1]["requests"], 500);
+    assert_eq!(report["totals"]["errors"], 0);
 }
 
 #[test]

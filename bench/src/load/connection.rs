@@ -40,7 +40,15 @@ pub(crate) struct Connection {
 struct InFlight {
     start_ns: u64,
     key: u64,
-    row: usize,
+    row: u32,
+    /// Replies that are still to come.
+    replies: u32,
+}
+
+impl InFlight {
+    fn row(&self) -> usize {
+        self.row as usize
+    }
 }
 
 /// What a connection has to do in a phase.
@@ -180,7 +188,8 @@ impl Connection {
     fn push(&mut self, assignment: &mut Assignment, shared: &mut Shared<'_>, start_ns: u64) {
         let written = shared.written.as_deref_mut();
         let (row, key) = self.batch.push(shared.mix, &mut assignment.source, shared.generation, written);
-        self.in_flight.push_back(InFlight { start_ns, key, row });
+        let replies = shared.mix.rows[row].template.replies();
+        self.in_flight.push_back(InFlight { start_ns, key, row: row as u32, replies });
         assignment.take_one();
     }
 
@@ -236,11 +245,16 @@ impl Connection {
             let Some(len) = whole else { break };
             taken += len;
             let reply = &rest[..len];
-            let Some(request) = self.in_flight.pop_front() else {
+            let Some(request) = self.in_flight.front_mut() else {
                 return Err(Error::Unsolicited(reply[..len.min(80)].escape_ascii().to_string()));
             };
-            run.extend(request, now_ns, shared.tally);
+            request.replies -= 1;
+            let request = *request;
             shared.judge(request, reply);
+            if request.replies == 0 {
+                self.in_flight.pop_front();
+                run.extend(request, now_ns, shared.tally);
+            }
         }
         run.record(now_ns, shared.tally);
         Ok(taken)
@@ -254,7 +268,7 @@ impl Connection {
 /// Replies of one row with one start: a single entry in the histogram.
 #[derive(Default)]
 struct Run {
-    row: usize,
+    row: u32,
     start_ns: u64,
     count: u64,
 }
@@ -271,7 +285,7 @@ impl Run {
 
     fn record(&self, now_ns: u64, tally: &mut Tally) {
         if self.count > 0 {
-            tally.rows[self.row].latency.record(now_ns.saturating_sub(self.start_ns), self.count);
+            tally.rows[self.row as usize].latency.record(now_ns.saturating_sub(self.start_ns), self.count);
         }
     }
 }
@@ -280,8 +294,8 @@ impl Shared<'_> {
     #[inline]
     fn judge(&mut self, request: InFlight, reply: &[u8]) {
         match reply[0] {
-            b'-' | b'!' => self.tally.note_error(request.row, reply),
-            _ if self.mix.rows[request.row].template.shape() == Shape::ReadsValue => {
+            b'-' | b'!' => self.tally.note_error(request.row(), reply),
+            _ if self.mix.rows[request.row()].template.shape() == Shape::ReadsValue => {
                 self.judge_value(request, reply);
             }
             _ => {}
@@ -290,9 +304,9 @@ impl Shared<'_> {
 
     /// The reply to a GET. What is no bulk string is an empty value, which no key has.
     fn judge_value(&mut self, request: InFlight, reply: &[u8]) {
-        let template = &self.mix.rows[request.row].template;
+        let template = &self.mix.rows[request.row()].template;
         let found = bulk_body(reply);
-        let row = &mut self.tally.rows[request.row];
+        let row = &mut self.tally.rows[request.row()];
         row.misses += u64::from(found.is_none());
         let holds =
             |value: &[u8], generation| value::matches(value, template.data_size(), request.key, generation);

@@ -2,7 +2,8 @@
 //! varying bytes written in place.
 //!
 //! Every `__key__` draws a key; every `__data__` is the value of the key drawn last before it, or of a
-//! key drawn for it when none stands before it.
+//! key drawn for it when none stands before it. A `;` by itself begins a further command of the same
+//! request, as in `MULTI ; SET __key__ __data__ ; EXEC`: sent at once, answered when all are.
 
 use bobbin_proto::{Limits, Parser, Step, encode_command};
 
@@ -11,6 +12,7 @@ use crate::Error;
 
 const KEY: &str = "__key__";
 const DATA: &str = "__data__";
+const SEPARATOR: &[u8] = b";";
 
 #[derive(Clone, Debug)]
 pub struct Template {
@@ -18,6 +20,8 @@ pub struct Template {
     line: String,
     bytes: Vec<u8>,
     patches: Vec<Patch>,
+    /// Commands, each of which has a reply.
+    commands: u32,
     data_size: usize,
     shape: Shape,
 }
@@ -47,23 +51,43 @@ enum Kind {
 impl Template {
     /// Parses `line` with the quoting of redis-cli and inline commands.
     pub fn parse(line: &str, keys: &KeySpace, data_size: usize) -> Result<Self, Error> {
-        let args = split(line).map_err(|reason| Error::flag("--command", format!("{line:?}: {reason}")))?;
-        Ok(Self::new(line, &args, keys, data_size))
+        let refused = |reason| Error::flag("--command", format!("{line:?}: {reason}"));
+        let words = split(line).map_err(refused)?;
+        let commands: Vec<&[Vec<u8>]> = words.split(|word| word == SEPARATOR).collect();
+        if commands.iter().any(|command| command.is_empty()) {
+            return Err(refused("a command is missing beside a `;`".to_owned()));
+        }
+        Ok(Self::new(line, &commands, keys, data_size))
     }
 
-    fn new(line: &str, args: &[Vec<u8>], keys: &KeySpace, data_size: usize) -> Self {
-        let rendered: Vec<Argument> = args.iter().map(|arg| Argument::render(arg, keys, data_size)).collect();
-        let mut bytes = Vec::new();
-        encode_command(&mut bytes, rendered.iter().map(|arg| &arg.bytes));
-        let patches = place(&rendered);
-        let name = String::from_utf8_lossy(&args[0]).to_uppercase();
-        let shape = shape(&name, args);
-        Self { name, line: line.to_owned(), bytes, patches, data_size, shape }
+    fn new(line: &str, commands: &[&[Vec<u8>]], keys: &KeySpace, data_size: usize) -> Self {
+        let (mut bytes, mut patches) = (Vec::new(), Vec::new());
+        for args in commands {
+            let rendered: Vec<Argument> =
+                args.iter().map(|arg| Argument::render(arg, keys, data_size)).collect();
+            patches.extend(place(bytes.len(), &rendered));
+            encode_command(&mut bytes, rendered.iter().map(|arg| &arg.bytes));
+        }
+        Self {
+            name: commands.last().map(|command| name(command)).unwrap_or_default(),
+            line: line.to_owned(),
+            bytes,
+            patches,
+            commands: commands.len() as u32,
+            data_size,
+            shape: shape(commands),
+        }
     }
 
-    /// The command's name, in capitals.
+    /// The name of its last command, in capitals.
     pub fn name(&self) -> &str {
         &self.name
+    }
+
+    /// How many replies a request has.
+    #[inline]
+    pub fn replies(&self) -> u32 {
+        self.commands
     }
 
     /// The line this was made from.
@@ -140,15 +164,15 @@ impl Argument {
     }
 }
 
-/// Placeholder positions in the encoded command:
+/// Placeholder positions in a command that is encoded from `offset` on:
 ///
 /// ```text
 ///   *<args>\r\n ( $<len>\r\n <bytes> \r\n )…
 /// ```
-fn place(args: &[Argument]) -> Vec<Patch> {
+fn place(mut offset: usize, args: &[Argument]) -> Vec<Patch> {
     let header_len = |number: usize| 1 + number.checked_ilog10().unwrap_or(0) as usize + 1 + 2;
     let mut patches = Vec::new();
-    let mut offset = header_len(args.len());
+    offset += header_len(args.len());
     for arg in args {
         offset += header_len(arg.bytes.len());
         let placed = arg.placeholders.iter().map(|patch| Patch { offset: offset + patch.offset, ..*patch });
@@ -158,9 +182,27 @@ fn place(args: &[Argument]) -> Vec<Patch> {
     patches
 }
 
-fn shape(name: &str, args: &[Vec<u8>]) -> Shape {
-    let pairs = &args[1..];
-    match (name, pairs.len()) {
+fn name(command: &[Vec<u8>]) -> String {
+    String::from_utf8_lossy(&command[0]).to_uppercase()
+}
+
+/// A transaction that does nothing but write values is as good as the writes.
+fn shape(commands: &[&[Vec<u8>]]) -> Shape {
+    let frames_a_transaction = |command: &&[Vec<u8>]| matches!(name(command).as_str(), "MULTI" | "EXEC");
+    let mut shapes =
+        commands.iter().filter(|command| !frames_a_transaction(command)).map(|one| shape_of(one));
+    match (shapes.next(), commands.len()) {
+        (Some(shape), 1) => shape,
+        (Some(Shape::WritesValue), _) if shapes.all(|shape| shape == Shape::WritesValue) => {
+            Shape::WritesValue
+        }
+        _ => Shape::Other,
+    }
+}
+
+fn shape_of(command: &[Vec<u8>]) -> Shape {
+    let pairs = &command[1..];
+    match (name(command).as_str(), pairs.len()) {
         ("GET", 1) if pairs[0] == KEY.as_bytes() => Shape::ReadsValue,
         ("SET", 2) | ("MSET", 2..)
             if pairs.chunks(2).all(|pair| pair == [KEY.as_bytes(), DATA.as_bytes()]) =>
@@ -262,9 +304,21 @@ mod tests {
 
     #[test]
     fn lines_that_are_not_one_command_are_refused() {
-        for line in ["", "  ", "GET \"a", "GET a\nGET b", "*1"] {
+        for line in ["", "  ", "GET \"a", "GET a\nGET b", "*1", ";", "GET a ;", "GET a ; ; GET b"] {
             assert!(Template::parse(line, &keys(), 4).is_err(), "{line:?}");
         }
+    }
+
+    #[test]
+    fn several_commands_are_one_request() {
+        let (request, first) = patched("MULTI ; SET __key__ __data__ ; SET __key__ __data__ ; EXEC", 5);
+        let commands: [&[&str]; 4] =
+            [&["MULTI"], &["SET", "k:007", &data(5, 7)], &["SET", "k:008", &data(5, 8)], &["EXEC"]];
+        assert_eq!(request, commands.map(encoded).concat());
+        assert_eq!(first, Some(7));
+        let template = template("MULTI ; SET __key__ __data__ ; EXEC", 5);
+        assert_eq!((template.name(), template.replies()), ("EXEC", 3));
+        assert_eq!(encoded(&["ECHO", ";x"]), patched("ECHO ;x", 1).0);
     }
 
     #[test]
@@ -272,6 +326,9 @@ mod tests {
         assert_eq!(template("get __key__", 4).shape(), Shape::ReadsValue);
         assert_eq!(template("SET __key__ __data__", 4).shape(), Shape::WritesValue);
         assert_eq!(template("MSET __key__ __data__ __key__ __data__", 4).shape(), Shape::WritesValue);
+        assert_eq!(template("MULTI ; SET __key__ __data__ ; EXEC", 4).shape(), Shape::WritesValue);
+        assert_eq!(template("MULTI ; GET __key__ ; EXEC", 4).shape(), Shape::Other);
+        assert_eq!(template("SET __key__ __data__ ; INCR n", 4).shape(), Shape::Other);
         for line in
             ["GET x__key__", "SET __key__ 1", "SET __key__ __data__ EX 9", "HGET __key__ f", "MSET __key__ 1"]
         {

@@ -1,6 +1,8 @@
 //! The load generator's flags as typed, and what they come to. Names and meanings are memtier's where
 //! memtier has the flag; keys of fixed width, `--rate`, filling and reading back are ours.
 
+mod commands;
+
 use std::path::PathBuf;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
@@ -11,6 +13,9 @@ use crate::cpus::Cpus;
 use crate::histogram::PERCENTILES;
 use crate::load::{Address, Arrivals, Check, Limit, Phase, Role, SessionShape, Target};
 use crate::workload::{KeySpace, Mix, Pattern, Row, Template};
+
+pub use commands::CommandArgs;
+use commands::CommandLine;
 
 const DEFAULT_SEED: u64 = 12_345;
 const CLIENTS_MAX: usize = 100_000;
@@ -118,46 +123,6 @@ pub enum Requests {
 }
 
 #[derive(Args, Clone, Debug)]
-#[command(next_help_heading = "Commands and values")]
-pub struct CommandArgs {
-    /// SET to GET ratio
-    #[arg(long, value_name = "SETS:GETS", default_value = "1:10", value_parser = ratio, conflicts_with = "command")]
-    pub ratio: (u32, u32),
-    /// A command to send instead, quoted as in redis-cli; `__key__` and `__data__` stand for a key and
-    /// its value. May be repeated
-    #[arg(long, value_name = "LINE")]
-    pub command: Vec<String>,
-    /// How often the --command before it is sent in its turn
-    #[arg(long, value_name = "NUMBER", requires = "command")]
-    pub command_ratio: Vec<u32>,
-    /// Key pattern of the --command before it
-    #[arg(long, value_name = "PATTERN", requires = "command")]
-    pub command_key_pattern: Vec<PatternLetter>,
-    /// Bytes of a value
-    #[arg(short, long, value_name = "BYTES", default_value_t = 32)]
-    pub data_size: usize,
-    /// Write every key once before the run
-    #[arg(long)]
-    pub populate: bool,
-    /// The command that --populate runs for every key
-    #[arg(long, value_name = "LINE", default_value = "SET __key__ __data__", requires = "populate")]
-    pub populate_command: String,
-    /// Check every reply to a GET, and read every key back after the run
-    #[arg(long, alias = "data-verify")]
-    pub verify: bool,
-    /// The lines above with their own options, by order on the command line.
-    #[arg(skip)]
-    lines: Vec<CommandLine>,
-}
-
-#[derive(Clone, Debug, PartialEq)]
-struct CommandLine {
-    line: String,
-    ratio: u32,
-    pattern: PatternLetter,
-}
-
-#[derive(Args, Clone, Debug)]
 #[command(next_help_heading = "Keys")]
 pub struct KeyArgs {
     /// What every key begins with
@@ -247,17 +212,12 @@ impl LoadArgs {
     }
 
     fn mix(&self, keys: &KeySpace) -> Result<Mix, Error> {
-        let row = |line: &str, ratio, letter| -> Result<Row, Error> {
-            let template = Template::parse(line, keys, self.commands.data_size)?;
-            Ok(Row { template, ratio, pattern: self.keys.pattern(letter, keys)? })
+        let row = |line: &CommandLine| -> Result<Row, Error> {
+            let template = Template::parse(&line.line, keys, self.commands.data_size)?;
+            Ok(Row { template, ratio: line.ratio, pattern: self.keys.pattern(line.pattern, keys)? })
         };
-        let rows: Vec<Row> = if self.commands.lines.is_empty() {
-            let ((sets, gets), (set, get)) = (self.commands.ratio, self.keys.key_pattern);
-            vec![row("SET __key__ __data__", sets, set)?, row("GET __key__", gets, get)?]
-        } else {
-            let lines = self.commands.lines.iter();
-            lines.map(|line| row(&line.line, line.ratio, line.pattern)).collect::<Result<_, _>>()?
-        };
+        let lines = self.commands.lines(self.keys.key_pattern)?;
+        let rows: Vec<Row> = lines.iter().map(row).collect::<Result<_, _>>()?;
         let rows: Vec<Row> = rows.into_iter().filter(|row| row.ratio > 0).collect();
         if rows.is_empty() {
             return Err(Error::flag("--ratio", "at least one command must be sent"));
@@ -310,22 +270,6 @@ impl ShapeArgs {
     }
 }
 
-impl CommandArgs {
-    fn attach(&mut self, matches: &ArgMatches) {
-        let typed_at = |id: &str| matches.indices_of(id).into_iter().flatten().collect::<Vec<usize>>();
-        let commands = typed_at("command");
-        let owner = |at: usize| commands.iter().rposition(|command| *command < at).unwrap_or(0);
-        let line = |line: &String| CommandLine { line: line.clone(), ratio: 1, pattern: PatternLetter::R };
-        self.lines = self.command.iter().map(line).collect();
-        for (at, ratio) in typed_at("command_ratio").into_iter().zip(&self.command_ratio) {
-            self.lines[owner(at)].ratio = *ratio;
-        }
-        for (at, pattern) in typed_at("command_key_pattern").into_iter().zip(&self.command_key_pattern) {
-            self.lines[owner(at)].pattern = *pattern;
-        }
-    }
-}
-
 impl KeyArgs {
     fn pattern(&self, letter: PatternLetter, keys: &KeySpace) -> Result<Pattern, Error> {
         let (minimum, maximum) = (keys.minimum() as f64, keys.maximum() as f64);
@@ -375,14 +319,6 @@ impl std::str::FromStr for PatternLetter {
             _ => return Err("one of R, Z, G, S, P is expected".to_owned()),
         })
     }
-}
-
-fn ratio(text: &str) -> Result<(u32, u32), String> {
-    const RATIO_MAX: u32 = 1_000_000;
-    let number = |text: &str| text.parse().ok().filter(|number| *number <= RATIO_MAX);
-    text.split_once(':')
-        .and_then(|(sets, gets)| Some((number(sets)?, number(gets)?)))
-        .ok_or_else(|| format!("two numbers up to {RATIO_MAX} are expected, as in 1:10"))
 }
 
 fn patterns(text: &str) -> Result<(PatternLetter, PatternLetter), String> {
