@@ -20,6 +20,8 @@ pub enum Error {
     Protocol(String),
     #[error("the server sent a reply nobody asked for: {0}")]
     Unsolicited(String),
+    #[error("the cluster cannot be loaded: {0}")]
+    Cluster(String),
     #[error("interrupted")]
     Interrupted,
     #[error("{flag}: {reason}")]

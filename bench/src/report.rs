@@ -23,6 +23,8 @@ pub struct Report {
     pub rate: Option<f64>,
     /// Requests that were due and could not be sent: the server did not keep the rate.
     pub overdue: u64,
+    /// Requests that a node of the cluster has sent on to another.
+    pub moved: u64,
     pub elapsed_s: f64,
     pub client_cpu_us_per_request: f64,
     pub commands: Vec<Line>,
@@ -176,6 +178,9 @@ impl Report {
             let _ =
                 writeln!(text, "the rate was not kept: {} requests were due and never sent", self.overdue);
         }
+        if self.moved > 0 {
+            let _ = writeln!(text, "{} requests were sent on to another node (MOVED)", self.moved);
+        }
         for error in &self.error_texts {
             let _ = writeln!(text, "error reply: {error}");
         }
@@ -217,6 +222,7 @@ mod tests {
             pipeline: 1,
             rate: None,
             overdue: 3,
+            moved: 2,
             elapsed_s: 2.0,
             client_cpu_us_per_request: 0.5,
             commands: lines(&mix, tally, &[50.0, 99.99]),
@@ -240,7 +246,15 @@ mod tests {
     fn text_and_json_carry_the_same_figures() {
         let report = report(&tally(), None);
         let text = report.text();
-        for part in ["GET __key__", "p99.99", "40.0", "redis 7.0.15", "Linux", "3 requests were due"] {
+        for part in [
+            "GET __key__",
+            "p99.99",
+            "40.0",
+            "redis 7.0.15",
+            "Linux",
+            "3 requests were due",
+            "2 requests were sent on",
+        ] {
             assert!(text.contains(part), "{part} is missing:\n{text}");
         }
         let json = serde_json::to_value(&report).unwrap();

@@ -34,7 +34,8 @@ pub fn run(args: &LoadArgs) -> Result<Report, Error> {
     let read_back = if args.commands.verify { Some(read_back(&mut session, args, &keys)?) } else { None };
     error_texts.extend(tally.error_texts.iter().cloned());
     let report = describe(args, &phase, &shape, &tally);
-    Ok(Report { server: server_version(&target), read_back, error_texts, ..report })
+    let connections = session.connections();
+    Ok(Report { connections, server: server_version(&target), read_back, error_texts, ..report })
 }
 
 fn warm_up(session: &mut Session, phase: &Phase, time: Duration) -> Result<(), Error> {
@@ -62,16 +63,17 @@ fn goal(phase: &Phase, keys: &KeySpace, shape: &SessionShape) -> Goal {
 
 fn describe(args: &LoadArgs, phase: &Phase, shape: &SessionShape, tally: &Tally) -> Report {
     let percentiles = args.output.percentiles();
-    let connections = shape.clients * shape.threads;
+    let clients = shape.clients * shape.threads;
     let requests = tally.requests().max(1) as f64;
     Report {
         machine: Machine::this(),
         server: None,
         target: args.server.target().address.to_string(),
-        connections,
+        connections: clients,
         pipeline: phase.pipeline,
-        rate: phase.rate.map(|rate| rate * connections as f64),
+        rate: phase.rate.map(|rate| rate * clients as f64),
         overdue: tally.overdue,
+        moved: tally.moved,
         elapsed_s: tally.elapsed_ns as f64 / 1e9,
         client_cpu_us_per_request: tally.client_cpu_ns as f64 / 1000.0 / requests,
         commands: report::lines(&phase.mix, tally, percentiles),

@@ -21,11 +21,16 @@ struct Redis {
 impl Redis {
     /// None without redis-server on a developer's machine; in CI that is a failure.
     fn start() -> Option<Self> {
+        Self::start_with(&[])
+    }
+
+    fn start_with(flags: &[&str]) -> Option<Self> {
         let directory = tempfile::tempdir().unwrap();
         let port = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
         let spawned = Command::new("redis-server")
             .args(["--port", &port.to_string(), "--bind", "127.0.0.1", "--save", "", "--appendonly", "no"])
             .args(["--enable-debug-command", "yes"])
+            .args(flags)
             .current_dir(directory.path())
             .stdout(Stdio::null())
             .spawn();
@@ -45,9 +50,15 @@ impl Redis {
     }
 
     fn wait(&self) {
+        self.wait_until(|| {
+            Target::local(self.port).connect().and_then(|mut server| server.call(&["PING"])).is_ok()
+        });
+    }
+
+    fn wait_until(&self, is_so: impl Fn() -> bool) {
         let began = Instant::now();
-        while Target::local(self.port).connect().and_then(|mut server| server.call(&["PING"])).is_err() {
-            assert!(began.elapsed() < Duration::from_secs(20), "redis-server does not answer");
+        while !is_so() {
+            assert!(began.elapsed() < Duration::from_mins(1), "redis-server on {} is not ready", self.port);
             std::thread::sleep(Duration::from_millis(20));
         }
     }
@@ -135,6 +146,37 @@ fn a_mix_from_a_file_keeps_its_ratios() {
     assert_eq!(report["commands"][0]["requests"], 1500);
     assert_eq!(report["commands"][1]["requests"], 500);
     assert_eq!(report["totals"]["errors"], 0);
+}
+
+#[test]
+fn a_cluster_of_redis_servers_is_loaded_node_by_node() {
+    // The port for the cluster's bus would otherwise be 10000 above the other, and not always free.
+    let bus = || TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port().to_string();
+    let start = || Redis::start_with(&["--cluster-enabled", "yes", "--cluster-port", &bus()]);
+    let (Some(one), Some(two)) = (start(), start()) else { return };
+    let bus_of_two = two.call(&["CONFIG", "GET", "cluster-port"]);
+    let Value::Array(pair) = bus_of_two else { panic!("{bus_of_two:?}") };
+    let Value::Bulk(bus_of_two) = &pair[1] else { panic!("{pair:?}") };
+    one.call(&["CLUSTER", "ADDSLOTSRANGE", "0", "5000"]);
+    two.call(&["CLUSTER", "ADDSLOTSRANGE", "5001", "16383"]);
+    let port = two.port.to_string();
+    one.call(&["CLUSTER", "MEET", "127.0.0.1", &port, std::str::from_utf8(bus_of_two).unwrap()]);
+    for redis in [&one, &two] {
+        redis.wait_until(|| {
+            let Value::Bulk(info) = redis.call(&["CLUSTER", "INFO"]) else { panic!("CLUSTER INFO") };
+            String::from_utf8_lossy(&info).contains("cluster_state:ok")
+        });
+    }
+    let flags =
+        "--cluster-mode --populate --verify --key-maximum 999 -c 2 -t 2 --pipeline 4 -n 251 --ratio 1:1";
+    let report = one.report(&flags.split(' ').collect::<Vec<_>>());
+    assert_eq!((&report["moved"], &report["connections"]), (&Json::from(0), &Json::from(8)));
+    assert_eq!(report["totals"]["requests"], 4 * 251);
+    assert_eq!(report["read_back"]["keys"], 1000);
+    let [Value::Int(of_one), Value::Int(of_two)] = [one.call(&["DBSIZE"]), two.call(&["DBSIZE"])] else {
+        panic!("DBSIZE")
+    };
+    assert!(of_one + of_two == 1000 && of_two > of_one && of_one > 200, "{of_one} {of_two}");
 }
 
 #[test]

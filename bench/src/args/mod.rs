@@ -57,6 +57,10 @@ pub struct ServerArgs {
     /// Version of the protocol; resp3 sends HELLO 3
     #[arg(short = 'P', long, value_enum, default_value_t = Protocol::Redis)]
     pub protocol: Protocol,
+    /// The server is a node of a cluster: every client has a connection to every node, and sends each
+    /// request to the node that owns its key
+    #[arg(long, conflicts_with_all = ["unix_socket", "select_db"])]
+    pub cluster_mode: bool,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
@@ -69,7 +73,7 @@ pub enum Protocol {
 #[derive(Args, Clone, Debug)]
 #[command(next_help_heading = "Load")]
 pub struct ShapeArgs {
-    /// Connections per thread
+    /// Connections per thread, or clients with a connection to every node in cluster mode
     #[arg(short, long, default_value_t = 50)]
     pub clients: usize,
     /// Threads
@@ -78,7 +82,7 @@ pub struct ShapeArgs {
     /// Requests each connection sends before it waits for replies
     #[arg(long, default_value_t = 1)]
     pub pipeline: usize,
-    /// Requests per connection, or `allkeys` for as many in all as there are keys [default: 10000, or
+    /// Requests per client, or `allkeys` for as many in all as there are keys [default: 10000, or
     /// unlimited with --test-time]
     #[arg(short = 'n', long, value_name = "NUMBER|allkeys")]
     pub requests: Option<Requests>,
@@ -88,7 +92,7 @@ pub struct ShapeArgs {
     /// Seconds of the same load before anything is measured
     #[arg(long, value_name = "SECONDS", value_parser = seconds)]
     pub warmup_time: Option<Duration>,
-    /// Open loop: requests per second of each connection, latency counted from when each was due
+    /// Open loop: requests per second of each client, latency counted from when each was due
     #[arg(long, value_name = "RATE", value_parser = positive, conflicts_with = "rate")]
     pub rate_limiting: Option<f64>,
     /// Open loop: requests per second of all connections together
@@ -237,6 +241,7 @@ impl ServerArgs {
             credentials: self.authenticate.clone(),
             database: self.select_db,
             resp3: self.protocol == Protocol::Resp3,
+            cluster: self.cluster_mode,
         }
     }
 }

@@ -12,6 +12,8 @@ pub(crate) struct Batch {
     bytes: Vec<u8>,
     requests: Vec<Request>,
     len: usize,
+    /// The keys of the request being made, until it is known whether it is wanted.
+    drawn: Vec<u64>,
 }
 
 #[derive(Clone, Copy, Debug)]
@@ -48,6 +50,45 @@ impl Batch {
         };
         self.len += 1;
         (row, key.unwrap_or(0))
+    }
+
+    /// As [`Batch::push`], but keys are drawn until `accepts` says yes to the row and the request: `draws`
+    /// times at most, which is what is left of it afterwards. None, and nothing appended, if that was not
+    /// enough.
+    pub(crate) fn push_accepted(
+        &mut self,
+        (mix, generation): (&Mix, u8),
+        source: &mut Source,
+        written: Option<&mut Written>,
+        draws: &mut u64,
+        accepts: impl Fn(usize, &[u8]) -> bool,
+    ) -> Option<(usize, u64)> {
+        let row = source.next_row();
+        let range = self.place(mix, row);
+        let (template, request) = (&mix.rows[row].template, &mut self.bytes[range]);
+        let drawn = &mut self.drawn;
+        while *draws > 0 {
+            *draws -= 1;
+            drawn.clear();
+            let key = template.patch(request, &mix.keys, generation, || {
+                drawn.push(source.draw(row));
+                drawn[drawn.len() - 1]
+            });
+            if accepts(row, request) {
+                let written = written.filter(|_| template.shape() == Shape::WritesValue);
+                written.into_iter().for_each(|written| drawn.iter().for_each(|key| written.insert(*key)));
+                self.len += 1;
+                return Some((row, key.unwrap_or(0)));
+            }
+        }
+        None
+    }
+
+    /// Appends a request that was sent elsewhere before, all its keys the first it had then.
+    pub(crate) fn push_again(&mut self, (mix, generation): (&Mix, u8), row: usize, key: u64) {
+        let range = self.place(mix, row);
+        mix.rows[row].template.patch(&mut self.bytes[range], &mix.keys, generation, || key);
+        self.len += 1;
     }
 
     /// The requests pushed since the last clear.
@@ -110,6 +151,28 @@ mod tests {
         let mut source = mix.source(0, 1, 1).unwrap();
         let text = batch_text(&mut Batch::default(), &mix, &mut source, 2);
         assert_eq!(text, "*2\r\n$3\r\nGET\r\n$3\r\nk00\r\n*2\r\n$3\r\nGET\r\n$3\r\nk01\r\n");
+    }
+
+    #[test]
+    fn only_accepted_keys_are_sent_and_remembered() {
+        let mix = mix(&[("SET __key__ __data__", 1)]);
+        let (mut source, mut written) = (mix.source(0, 1, 1).unwrap(), Written::new(0, 100));
+        let (mut batch, mut draws) = (Batch::default(), 9);
+        let is_3 = |_: usize, request: &[u8]| request.windows(3).any(|part| part == b"k03");
+        let pushed = batch.push_accepted((&mix, 1), &mut source, Some(&mut written), &mut draws, is_3);
+        assert_eq!((pushed, draws), (Some((0, 3)), 5));
+        let pushed = batch.push_accepted((&mix, 1), &mut source, Some(&mut written), &mut draws, is_3);
+        assert_eq!((pushed, draws), (None, 0));
+        assert!(written.contains(3) && (0..100).filter(|key| written.contains(*key)).count() == 1);
+        assert_eq!(batch.bytes().split(|byte| *byte == b'*').count(), 2, "one request and no more");
+    }
+
+    #[test]
+    fn a_request_is_sent_again_with_its_key() {
+        let mix = mix(&[("GET __key__", 1)]);
+        let mut batch = Batch::default();
+        batch.push_again((&mix, 1), 0, 42);
+        assert_eq!(batch.bytes(), b"*2\r\n$3\r\nGET\r\n$3\r\nk42\r\n");
     }
 
     #[test]

@@ -1,7 +1,8 @@
 //! One connection under load: what it will send, what is on its way, and what each reply means.
 //!
 //! Invariants: requests in flight are answered in order; `in_flight` and `batch` never hold more than
-//! one pipeline; a batch is refilled only when all of it has left.
+//! one pipeline; a batch is refilled only when all of it has left; what another node has sent on (`owed`)
+//! goes first.
 
 use std::collections::VecDeque;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
@@ -10,6 +11,7 @@ use bobbin_proto::decode;
 use rustix::io::Errno;
 
 use super::batch::Batch;
+use super::cluster::Map;
 use super::pace::Schedule;
 use super::session::Check;
 use super::tally::Tally;
@@ -18,15 +20,23 @@ use crate::Error;
 use crate::workload::template::Shape;
 use crate::workload::{Mix, Source, value};
 
+/// How often a request follows MOVED before that is an error.
+const DETOURS_MAX: u16 = 16;
+/// How many keys in a row may belong to other nodes.
+const FOREIGN_KEYS_MAX: u64 = 10_000_000;
+
 /// The generation of values written before the measured part, and in it.
 pub(crate) const GENERATIONS: [u8; 2] = [0, 1];
 
 #[derive(Debug)]
 pub(crate) struct Connection {
     socket: OwnedFd,
+    pub(crate) place: Place,
     batch: Batch,
     unsent_from: usize,
     in_flight: VecDeque<InFlight>,
+    /// Requests that other nodes have refused in favour of this one's.
+    owed: VecDeque<InFlight>,
     /// The front of a reply whose rest has not arrived.
     partial: Vec<u8>,
     /// Whether epoll has been asked to report the socket writable.
@@ -35,14 +45,25 @@ pub(crate) struct Connection {
     pub(crate) has_alarm: bool,
 }
 
+/// Which of a session's connections it is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub(crate) struct Place {
+    /// Over all threads.
+    pub(crate) client: usize,
+    /// Of the cluster; the only one elsewhere.
+    pub(crate) node: usize,
+}
+
 /// A run of requests alike in row and start is still one entry each: keys differ.
 #[derive(Clone, Copy, Debug)]
-struct InFlight {
+pub(crate) struct InFlight {
     start_ns: u64,
     key: u64,
     row: u32,
     /// Replies that are still to come.
-    replies: u32,
+    replies: u16,
+    /// Nodes that have refused it.
+    detours: u16,
 }
 
 impl InFlight {
@@ -58,6 +79,8 @@ pub(crate) struct Assignment {
     pub(crate) pipeline: usize,
     /// Requests still to send; none for as long as the phase lasts.
     pub(crate) left: Option<u64>,
+    /// `left` counts keys drawn, those of other nodes included.
+    pub(crate) left_is_draws: bool,
     /// None in a closed loop.
     pub(crate) schedule: Option<Schedule>,
     /// The phase does not wait for this connection.
@@ -72,10 +95,18 @@ pub(crate) struct Shared<'a> {
     pub(crate) end_ns: u64,
     pub(crate) check: &'a Check,
     pub(crate) written: Option<&'a mut Written>,
+    /// None where one server has all keys.
+    pub(crate) cluster: Option<Map<'a>>,
     pub(crate) tally: &'a mut Tally,
 }
 
 impl Assignment {
+    /// To send only what is owed.
+    pub(crate) fn idle(mix: &Mix, pipeline: usize) -> Result<Self, Error> {
+        let (source, left) = (mix.source(0, 1, 0)?, Some(0));
+        Ok(Self { source, pipeline, left, left_is_draws: false, schedule: None, background: true })
+    }
+
     pub(crate) fn is_done(&self) -> bool {
         self.left == Some(0)
     }
@@ -91,9 +122,9 @@ impl Assignment {
         count
     }
 
-    fn take_one(&mut self) {
+    fn take(&mut self, count: u64) {
         if let Some(left) = &mut self.left {
-            *left -= 1;
+            *left -= count;
         }
     }
 }
@@ -105,12 +136,14 @@ impl AsFd for Connection {
 }
 
 impl Connection {
-    pub(crate) fn new(socket: OwnedFd) -> Self {
+    pub(crate) fn new(socket: OwnedFd, place: Place) -> Self {
         Self {
             socket,
+            place,
             batch: Batch::default(),
             unsent_from: 0,
             in_flight: VecDeque::new(),
+            owed: VecDeque::new(),
             partial: Vec::new(),
             watches_writable: false,
             has_alarm: false,
@@ -126,6 +159,20 @@ impl Connection {
 
     pub(crate) fn in_flight(&self) -> usize {
         self.in_flight.len()
+    }
+
+    /// Requests that are not answered, sent or not.
+    pub(crate) fn unanswered(&self) -> usize {
+        self.in_flight.len() + self.owed.len()
+    }
+
+    pub(crate) fn owes(&self) -> bool {
+        !self.owed.is_empty()
+    }
+
+    /// Takes over a request that another node has refused.
+    pub(crate) fn owe(&mut self, request: InFlight) {
+        self.owed.push_back(request);
     }
 
     pub(crate) fn has_unsent(&self) -> bool {
@@ -147,11 +194,10 @@ impl Connection {
         if !self.in_flight.is_empty() || self.has_unsent() {
             return Ok(());
         }
-        let count =
-            assignment.left.map_or(assignment.pipeline, |left| assignment.pipeline.min(left as usize));
         self.refill();
-        for _ in 0..count {
-            self.push(assignment, shared, now_ns);
+        self.push_owed(assignment, shared);
+        while self.in_flight.len() < assignment.pipeline && !assignment.is_done() {
+            self.push(assignment, shared, now_ns)?;
         }
         self.flush()
     }
@@ -167,6 +213,7 @@ impl Connection {
             return Ok(());
         }
         self.refill();
+        self.push_owed(assignment, shared);
         while self.in_flight.len() < assignment.pipeline && !assignment.is_done() {
             let Some(schedule) = &mut assignment.schedule else { break };
             let due_ns = schedule.due_ns();
@@ -174,8 +221,18 @@ impl Connection {
                 break;
             }
             schedule.advance();
-            self.push(assignment, shared, due_ns);
+            self.push(assignment, shared, due_ns)?;
         }
+        self.flush()
+    }
+
+    /// Sends what other nodes have refused, and nothing new.
+    pub(crate) fn send_owed(&mut self, assignment: &Assignment, shared: &Shared<'_>) -> Result<(), Error> {
+        if self.owed.is_empty() || self.has_unsent() {
+            return Ok(());
+        }
+        self.refill();
+        self.push_owed(assignment, shared);
         self.flush()
     }
 
@@ -185,12 +242,62 @@ impl Connection {
     }
 
     #[inline]
-    fn push(&mut self, assignment: &mut Assignment, shared: &mut Shared<'_>, start_ns: u64) {
-        let written = shared.written.as_deref_mut();
-        let (row, key) = self.batch.push(shared.mix, &mut assignment.source, shared.generation, written);
-        let replies = shared.mix.rows[row].template.replies();
-        self.in_flight.push_back(InFlight { start_ns, key, row: row as u32, replies });
-        assignment.take_one();
+    fn push(
+        &mut self,
+        assignment: &mut Assignment,
+        shared: &mut Shared<'_>,
+        start_ns: u64,
+    ) -> Result<(), Error> {
+        let pushed = if shared.cluster.is_some() {
+            self.push_of_node(assignment, shared)?
+        } else {
+            assignment.take(1);
+            let written = shared.written.as_deref_mut();
+            Some(self.batch.push(shared.mix, &mut assignment.source, shared.generation, written))
+        };
+        if let Some((row, key)) = pushed {
+            let replies = shared.mix.rows[row].template.replies() as u16;
+            self.in_flight.push_back(InFlight { start_ns, key, row: row as u32, replies, detours: 0 });
+        }
+        Ok(())
+    }
+
+    /// The next request of the client that is this node's; none if its keys have come to an end.
+    fn push_of_node(
+        &mut self,
+        assignment: &mut Assignment,
+        shared: &mut Shared<'_>,
+    ) -> Result<Option<(usize, u64)>, Error> {
+        let Some(cluster) = &shared.cluster else { return Ok(None) };
+        let draws_max = assignment.left.filter(|_| assignment.left_is_draws).unwrap_or(FOREIGN_KEYS_MAX);
+        let mut draws = draws_max;
+        let node = self.place.node;
+        let pushed = self.batch.push_accepted(
+            (shared.mix, shared.generation),
+            &mut assignment.source,
+            shared.written.as_deref_mut(),
+            &mut draws,
+            |row, request| cluster.is_for(node, row, request),
+        );
+        if assignment.left_is_draws {
+            assignment.take(draws_max - draws);
+        } else if pushed.is_some() {
+            assignment.take(1);
+        } else {
+            let target = cluster.target(node).address;
+            return Err(Error::Cluster(format!("{draws_max} keys in a row, and none is of {target}")));
+        }
+        Ok(pushed)
+    }
+
+    fn push_owed(&mut self, assignment: &Assignment, shared: &Shared<'_>) {
+        while self.in_flight.len() < assignment.pipeline
+            && let Some(request) = self.owed.pop_front()
+        {
+            let values = (shared.mix, shared.generation);
+            self.batch.push_again(values, request.row(), request.key);
+            self.in_flight.push_back(InFlight { replies: 1, detours: request.detours + 1, ..request });
+        }
     }
 
     /// Writes what is left of the batch, as much as the socket takes.
@@ -250,9 +357,14 @@ impl Connection {
             };
             request.replies -= 1;
             let request = *request;
-            shared.judge(request, reply);
             if request.replies == 0 {
                 self.in_flight.pop_front();
+            }
+            if shared.follows(request, reply) {
+                continue;
+            }
+            shared.judge(request, reply);
+            if request.replies == 0 {
                 run.extend(request, now_ns, shared.tally);
             }
         }
@@ -291,6 +403,17 @@ impl Run {
 }
 
 impl Shared<'_> {
+    /// Whether the request is to be sent to another node. Of several commands in one request the others
+    /// would have been refused with it, or not: that is an error.
+    #[inline]
+    fn follows(&mut self, request: InFlight, reply: &[u8]) -> bool {
+        let Some(cluster) = &mut self.cluster else { return false };
+        let is_alone = self.mix.rows[request.row()].template.replies() == 1;
+        let follows = is_alone && request.detours < DETOURS_MAX && cluster.follow(request, reply);
+        self.tally.moved += u64::from(follows);
+        follows
+    }
+
     #[inline]
     fn judge(&mut self, request: InFlight, reply: &[u8]) {
         match reply[0] {

@@ -5,6 +5,7 @@
 //! stalled server is charged for the requests it kept from being sent).
 
 pub mod batch;
+mod cluster;
 pub mod connection;
 pub mod pace;
 pub mod session;

@@ -5,7 +5,8 @@ use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering::Relaxed};
 use std::thread::{self, ScopedJoinHandle};
 use std::time::{Duration, Instant};
 
-use super::connection::{Assignment, GENERATIONS};
+use super::cluster::{self, Routes, Topology};
+use super::connection::{Assignment, GENERATIONS, Place};
 use super::pace::{Arrivals, Schedule};
 use super::tally::Tally;
 use super::target::Target;
@@ -23,7 +24,7 @@ const BULK_PIPELINE_MIN: usize = 32;
 /// Connections and the threads that drive them.
 #[derive(Clone, Debug)]
 pub struct Shape {
-    /// Connections per thread.
+    /// Connections per thread; in a cluster as many to every node.
     pub clients: usize,
     pub threads: usize,
     /// One CPU per thread, round and round.
@@ -31,29 +32,30 @@ pub struct Shape {
     pub seed: u64,
 }
 
-/// What the connections do until a limit.
+/// What the connections do until a limit. In a cluster, a client's requests and its rate are divided among
+/// its connections.
 #[derive(Clone, Debug)]
 pub struct Phase {
     pub mix: Mix,
     pub pipeline: usize,
     pub limit: Limit,
-    /// Requests per second and connection; none in a closed loop.
+    /// Requests per second and client; none in a closed loop.
     pub rate: Option<f64>,
     pub arrivals: Arrivals,
     /// Which of a key's values is written.
     pub generation: u8,
     pub check: Check,
-    /// The part of each connection, by its index over all threads; the last holds for the rest.
+    /// The part of each client, by its index over all threads; the last holds for the rest.
     pub roles: Vec<Role>,
 }
 
 /// A phase ends at whichever comes first.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Limit {
-    /// Requests of each connection.
+    /// Requests of each client.
     pub requests: Option<u64>,
     pub time: Option<Duration>,
-    /// Each connection stops when it has been through its part of the keys once.
+    /// Each client stops when it has been through its part of the keys once.
     pub own_keys: bool,
 }
 
@@ -95,22 +97,24 @@ impl<F: FnMut(u64)> Progress for F {
 
 #[derive(Debug)]
 pub struct Session {
+    target: Target,
     shape: Shape,
     workers: Vec<Worker>,
 }
 
 impl Session {
     pub fn connect(target: &Target, shape: &Shape) -> Result<Self, Error> {
-        let worker = || {
-            let sockets = (0..shape.clients).map(|_| target.connect()?.into_socket());
-            Worker::new(sockets.collect::<Result<_, _>>()?)
+        let topology = if target.cluster { Some(Topology::ask(target)?) } else { None };
+        let worker = |thread: usize| {
+            let first = thread * shape.clients;
+            Worker::connect(target, topology.as_ref(), first..first + shape.clients)
         };
-        let workers = (0..shape.threads).map(|_| worker()).collect::<Result<_, _>>()?;
-        Ok(Self { shape: shape.clone(), workers })
+        let workers = (0..shape.threads).map(worker).collect::<Result<_, _>>()?;
+        Ok(Self { target: target.clone(), shape: shape.clone(), workers })
     }
 
-    fn connections(&self) -> usize {
-        self.shape.clients * self.shape.threads
+    pub fn connections(&self) -> usize {
+        self.workers.iter().map(|worker| worker.places().count()).sum()
     }
 
     /// Remembers from here on which keys are overwritten, for [`Session::read_back`].
@@ -152,7 +156,10 @@ impl Session {
 
     /// Runs a phase on all threads until every request is answered, or one thread fails.
     pub fn run(&mut self, phase: &Phase, progress: &mut dyn Progress) -> Result<Tally, Error> {
+        self.workers.iter_mut().try_for_each(Worker::complete)?;
         let assignments = self.assignments(phase)?;
+        let routes =
+            if self.target.cluster { cluster::routes(&self.target, &phase.mix)? } else { Routes::new() };
         let counters: Vec<AtomicU64> = self.workers.iter().map(|_| AtomicU64::new(0)).collect();
         let (aborted, running) = (AtomicBool::new(false), AtomicUsize::new(self.workers.len()));
         let (shape, began, watcher) = (&self.shape, Instant::now(), thread::current());
@@ -161,7 +168,8 @@ impl Session {
             let mut handles = Vec::new();
             for (index, ((worker, assignments), replies)) in threads {
                 let (running, aborted, watcher) = (&running, &aborted, watcher.clone());
-                let run = Run { began, replies, aborted };
+                let routes = &routes;
+                let run = Run { began, replies, aborted, routes };
                 handles.push(scope.spawn(move || {
                     let prepared = prepare_thread(shape, index, phase);
                     let tally = prepared.and_then(|()| worker.run(phase, assignments, &run));
@@ -181,13 +189,12 @@ impl Session {
 
     /// The parts of all connections, by thread.
     fn assignments(&self, phase: &Phase) -> Result<Vec<Vec<Assignment>>, Error> {
-        let of = self.connections();
-        let assignment = |index| phase.assignment(index, of, self.shape.seed);
-        let of_thread = |thread| {
-            let first = thread * self.shape.clients;
-            (first..first + self.shape.clients).map(assignment).collect()
+        let clients = self.shape.clients * self.shape.threads;
+        let of_worker = |worker: &Worker| {
+            let nodes = worker.places().map(|place| place.node + 1).max().unwrap_or(1);
+            worker.places().map(|place| phase.assignment(place, clients, nodes, self.shape.seed)).collect()
         };
-        (0..self.shape.threads).map(of_thread).collect()
+        self.workers.iter().map(of_worker).collect()
     }
 }
 
@@ -212,35 +219,38 @@ impl Phase {
         Self { generation: GENERATIONS[0], check, ..closed }
     }
 
-    fn assignment(&self, index: usize, of: usize, seed: u64) -> Result<Assignment, Error> {
-        let own_keys = self.limit.own_keys.then(|| self.mix.keys.part_len(index, of));
-        let left = match (self.limit.requests, own_keys) {
+    /// The part of one connection of a client, of which each has one to each of `nodes`.
+    fn assignment(&self, place: Place, of: usize, nodes: usize, seed: u64) -> Result<Assignment, Error> {
+        let (Place { client, node }, is_cluster) = (place, nodes > 1);
+        let own_keys = self.limit.own_keys.then(|| self.mix.keys.part_len(client, of));
+        let requests = self.limit.requests.map(|requests| part(requests, node, nodes));
+        let left = match (requests, own_keys) {
             (Some(requests), Some(own)) => Some(requests.min(own)),
             (requests, own) => requests.or(own),
         };
-        let role = self.roles.get(index).or(self.roles.last()).copied().unwrap_or(Role::All);
-        let paced = |rate| Schedule::new(rate, self.arrivals, index, of, seed);
+        let role = self.roles.get(client).or(self.roles.last()).copied().unwrap_or(Role::All);
+        let paced = |rate: f64| {
+            let (index, of) = (client * nodes + node, of * nodes);
+            Schedule::new(rate / nodes as f64, self.arrivals, index, of, seed)
+        };
+        let common = |source| Assignment {
+            source,
+            pipeline: self.pipeline,
+            left,
+            left_is_draws: is_cluster && own_keys.is_some(),
+            schedule: None,
+            background: false,
+        };
         Ok(match role {
-            Role::All => Assignment {
-                source: self.mix.source(index, of, seed)?,
-                pipeline: self.pipeline,
-                left,
-                schedule: self.rate.map(paced),
-                background: false,
-            },
-            Role::Closed { row } => Assignment {
-                source: self.mix.source_of_row(row, index, of, seed)?,
-                pipeline: self.pipeline,
-                left,
-                schedule: None,
-                background: false,
-            },
+            Role::All => {
+                Assignment { schedule: self.rate.map(paced), ..common(self.mix.source(client, of, seed)?) }
+            }
+            Role::Closed { row } => common(self.mix.source_of_row(row, client, of, seed)?),
             Role::Probe { row, interval } => Assignment {
-                source: self.mix.source_of_row(row, index, of, seed)?,
-                pipeline: self.pipeline,
                 left: None,
                 schedule: Some(Schedule::new(1.0 / interval.as_secs_f64(), Arrivals::Fixed, 0, 1, seed)),
                 background: true,
+                ..common(self.mix.source_of_row(row, client, of, seed)?)
             },
         })
     }
@@ -248,6 +258,11 @@ impl Phase {
     fn is_paced(&self) -> bool {
         self.rate.is_some() || self.roles.iter().any(|role| matches!(role, Role::Probe { .. }))
     }
+}
+
+/// What falls to one of `of` when `whole` is divided as evenly as can be.
+fn part(whole: u64, index: usize, of: usize) -> u64 {
+    whole / of as u64 + u64::from((index as u64) < whole % of as u64)
 }
 
 fn prepare_thread(shape: &Shape, index: usize, phase: &Phase) -> Result<(), Error> {

@@ -11,6 +11,8 @@ pub struct Tally {
     pub rows: Vec<RowTally>,
     /// Requests of an open loop that were due in time and found no room in their pipeline.
     pub overdue: u64,
+    /// Requests that a node of a cluster has sent on to another.
+    pub moved: u64,
     /// The first distinct error replies.
     pub error_texts: Vec<String>,
     /// First request to last reply.
@@ -62,6 +64,7 @@ impl Tally {
             }
         }
         self.overdue += other.overdue;
+        self.moved += other.moved;
         self.elapsed_ns = self.elapsed_ns.max(other.elapsed_ns);
         self.client_cpu_ns += other.client_cpu_ns;
     }

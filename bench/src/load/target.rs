@@ -22,9 +22,11 @@ pub struct Target {
     pub database: u32,
     /// Sends HELLO 3.
     pub resp3: bool,
+    /// The address is that of one node of a cluster.
+    pub cluster: bool,
 }
 
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Address {
     Tcp { host: String, port: u16 },
     Unix(PathBuf),
@@ -43,7 +45,7 @@ impl Target {
     /// A server on this machine without a password.
     pub fn local(port: u16) -> Self {
         let address = Address::Tcp { host: "127.0.0.1".to_owned(), port };
-        Self { address, credentials: None, database: 0, resp3: false }
+        Self { address, credentials: None, database: 0, resp3: false, cluster: false }
     }
 
     /// A connection that has logged in and blocks.
@@ -63,7 +65,8 @@ impl Target {
     fn open(&self) -> std::io::Result<Stream> {
         match &self.address {
             Address::Tcp { host, port } => {
-                let stream = TcpStream::connect((host.as_str(), *port))?;
+                let bare = host.trim_start_matches('[').trim_end_matches(']');
+                let stream = TcpStream::connect((bare, *port))?;
                 stream.set_nodelay(true)?;
                 stream.set_read_timeout(Some(HANDSHAKE_TIMEOUT))?;
                 Ok(Stream::Tcp(stream))

@@ -4,7 +4,8 @@
 //! three system calls per pipeline at most: the wait, shared by all that are ready, a read and a write.
 
 use std::cmp::Reverse;
-use std::collections::BinaryHeap;
+use std::collections::{BinaryHeap, HashSet};
+use std::ops::Range;
 use std::os::fd::OwnedFd;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering::Relaxed};
 use std::time::{Duration, Instant};
@@ -14,9 +15,11 @@ use rustix::event::epoll::{self, EventData, EventFlags};
 use rustix::io::Errno;
 use rustix::time::Timespec;
 
-use super::connection::{Assignment, Connection, Shared};
+use super::cluster::{Map, Routes, Topology};
+use super::connection::{Assignment, Connection, Place, Shared};
 use super::session::Phase;
 use super::tally::Tally;
+use super::target::Target;
 use super::written::Written;
 use crate::Error;
 use crate::interrupt;
@@ -32,11 +35,16 @@ const STALL_MAX: Duration = Duration::from_mins(1);
 #[derive(Debug)]
 pub(crate) struct Worker {
     epoll: OwnedFd,
+    target: Target,
+    /// The clients it has, of all threads'.
+    clients: Range<usize>,
     connections: Vec<Connection>,
     buffer: Vec<u8>,
     /// Due times, soonest first, with the connection whose request is due.
     alarms: BinaryHeap<Reverse<(u64, usize)>>,
     pub(crate) written: Option<Written>,
+    /// None where one server has all keys.
+    topology: Option<Topology>,
 }
 
 /// The clock and the counter of a phase.
@@ -45,6 +53,8 @@ pub(crate) struct Run<'a> {
     pub(crate) replies: &'a AtomicU64,
     /// Set when another thread has failed.
     pub(crate) aborted: &'a AtomicBool,
+    /// Empty where one server has all keys.
+    pub(crate) routes: &'a Routes,
 }
 
 impl Run<'_> {
@@ -54,15 +64,53 @@ impl Run<'_> {
 }
 
 impl Worker {
-    pub(crate) fn new(sockets: Vec<OwnedFd>) -> Result<Self, Error> {
-        let failed = |errno| Error::system("epoll", errno);
-        let epoll = epoll::create(epoll::CreateFlags::CLOEXEC).map_err(failed)?;
-        let connections: Vec<Connection> = sockets.into_iter().map(Connection::new).collect();
-        for (index, connection) in connections.iter().enumerate() {
-            let data = EventData::new_u64(index as u64);
-            epoll::add(&epoll, connection, data, EventFlags::IN).map_err(failed)?;
+    pub(crate) fn connect(
+        target: &Target,
+        topology: Option<&Topology>,
+        clients: Range<usize>,
+    ) -> Result<Self, Error> {
+        let epoll =
+            epoll::create(epoll::CreateFlags::CLOEXEC).map_err(|errno| Error::system("epoll", errno))?;
+        let mut this = Self {
+            epoll,
+            target: target.clone(),
+            clients,
+            connections: Vec::new(),
+            buffer: vec![0; BUFFER_LEN],
+            alarms: BinaryHeap::new(),
+            written: None,
+            topology: topology.cloned(),
+        };
+        this.complete()?;
+        Ok(this)
+    }
+
+    /// Makes sure that every client has a connection to every node, those included that MOVED has named.
+    pub(crate) fn complete(&mut self) -> Result<(), Error> {
+        let nodes = self.topology.as_ref().map_or(1, Topology::nodes);
+        let known: HashSet<Place> = self.places().collect();
+        let wanted =
+            self.clients.clone().flat_map(|client| (0..nodes).map(move |node| Place { client, node }));
+        for place in wanted.filter(|place| !known.contains(place)) {
+            let of_node = self.topology.as_ref().map(|topology| topology.target(place.node));
+            let target = of_node.unwrap_or_else(|| self.target.clone());
+            self.join(&target, place)?;
         }
-        Ok(Self { epoll, connections, buffer: vec![0; BUFFER_LEN], alarms: BinaryHeap::new(), written: None })
+        Ok(())
+    }
+
+    /// Which connections there are, in the order of the assignments.
+    pub(crate) fn places(&self) -> impl Iterator<Item = Place> {
+        self.connections.iter().map(|connection| connection.place)
+    }
+
+    fn join(&mut self, target: &Target, place: Place) -> Result<usize, Error> {
+        let connection = Connection::new(target.connect()?.into_socket()?, place);
+        let index = self.connections.len();
+        epoll::add(&self.epoll, &connection, EventData::new_u64(index as u64), EventFlags::IN)
+            .map_err(|errno| Error::system("epoll", errno))?;
+        self.connections.push(connection);
+        Ok(index)
     }
 
     /// Runs a phase to its end, every request answered. `assignments` has an entry per connection.
@@ -75,17 +123,18 @@ impl Worker {
         let cpu_before = process::own_thread_cpu_ns();
         let mut tally = Tally::new(phase.mix.rows.len());
         let end_ns = phase.limit.time.map_or(u64::MAX, |time| time.as_nanos() as u64);
-        let mut written = self.written.take();
+        let (mut written, mut topology) = (self.written.take(), self.topology.take());
         let mut shared = Shared {
             mix: &phase.mix,
             generation: phase.generation,
             end_ns,
             check: &phase.check,
             written: written.as_mut(),
+            cluster: topology.as_mut().map(|topology| Map::new(run.routes, topology)),
             tally: &mut tally,
         };
         let result = self.drive(&mut assignments, &mut shared, run);
-        self.written = written;
+        (self.written, self.topology) = (written, topology);
         result?;
         let foreground = assignments.into_iter().filter(|assignment| !assignment.background);
         tally.overdue = foreground.map(|assignment| assignment.overdue(end_ns)).sum();
@@ -96,7 +145,7 @@ impl Worker {
 
     fn drive(
         &mut self,
-        assignments: &mut [Assignment],
+        assignments: &mut Vec<Assignment>,
         shared: &mut Shared<'_>,
         run: &Run<'_>,
     ) -> Result<(), Error> {
@@ -109,7 +158,7 @@ impl Worker {
             self.feed(index, assignment, shared, run.now_ns())?;
             self.watch_writable(index)?;
         }
-        while (sending && !foreground_done(assignments)) || self.in_flight() > 0 {
+        while (sending && !foreground_done(assignments)) || self.unanswered() > 0 {
             let had_replies = self.poll(&mut events, assignments, shared, run, sending)?;
             let now_ns = run.now_ns();
             if had_replies {
@@ -124,8 +173,8 @@ impl Worker {
         Ok(())
     }
 
-    fn in_flight(&self) -> usize {
-        self.connections.iter().map(Connection::in_flight).sum()
+    fn unanswered(&self) -> usize {
+        self.connections.iter().map(Connection::unanswered).sum()
     }
 
     fn check_patience(&self, run: &Run<'_>, now_ns: u64, last_reply_ns: u64) -> Result<(), Error> {
@@ -133,8 +182,8 @@ impl Worker {
             return Err(Error::Interrupted);
         }
         let waited = Duration::from_nanos(now_ns.saturating_sub(last_reply_ns));
-        if waited > STALL_MAX && self.in_flight() > 0 {
-            return Err(Error::Stalled { seconds: STALL_MAX.as_secs(), in_flight: self.in_flight() });
+        if waited > STALL_MAX && self.unanswered() > 0 {
+            return Err(Error::Stalled { seconds: STALL_MAX.as_secs(), in_flight: self.unanswered() });
         }
         Ok(())
     }
@@ -143,7 +192,7 @@ impl Worker {
     fn poll(
         &mut self,
         events: &mut Vec<epoll::Event>,
-        assignments: &mut [Assignment],
+        assignments: &mut Vec<Assignment>,
         shared: &mut Shared<'_>,
         run: &Run<'_>,
         sending: bool,
@@ -161,14 +210,57 @@ impl Worker {
                 connection.flush()?;
             }
             answered += (before - connection.in_flight()) as u64;
-            if sending {
-                self.feed(index, &mut assignments[index], shared, run.now_ns())?;
-            }
-            self.watch_writable(index)?;
+            self.feed_phase(index, &mut assignments[index], shared, run, sending)?;
+            answered -= self.pass_on(index, assignments, shared, run, sending)?;
         }
         run.replies.fetch_add(answered, Relaxed);
         self.ring_alarms(assignments, shared, run)?;
         Ok(!events.is_empty())
+    }
+
+    /// Gives requests that a connection's node has refused with MOVED to its client's connections to the
+    /// nodes named; returns how many.
+    fn pass_on(
+        &mut self,
+        from: usize,
+        assignments: &mut Vec<Assignment>,
+        shared: &mut Shared<'_>,
+        run: &Run<'_>,
+        sending: bool,
+    ) -> Result<u64, Error> {
+        let Some(cluster) = &mut shared.cluster else { return Ok(0) };
+        let moved = std::mem::take(&mut cluster.moved);
+        for &(request, node) in &moved {
+            let place = Place { node, ..self.connections[from].place };
+            let known = self.places().position(|known| known == place);
+            let to = match (known, &shared.cluster) {
+                (None, Some(cluster)) => {
+                    assignments.push(Assignment::idle(shared.mix, assignments[from].pipeline)?);
+                    self.join(&cluster.target(node), place)?
+                }
+                (known, _) => known.unwrap_or(from),
+            };
+            self.connections[to].owe(request);
+            self.feed_phase(to, &mut assignments[to], shared, run, sending)?;
+        }
+        Ok(moved.len() as u64)
+    }
+
+    /// Sends what the connection may send in this part of the phase.
+    fn feed_phase(
+        &mut self,
+        index: usize,
+        assignment: &mut Assignment,
+        shared: &mut Shared<'_>,
+        run: &Run<'_>,
+        sending: bool,
+    ) -> Result<(), Error> {
+        if sending {
+            self.feed(index, assignment, shared, run.now_ns())?;
+        } else {
+            self.connections[index].send_owed(assignment, shared)?;
+        }
+        self.watch_writable(index)
     }
 
     fn wait(&self, events: &mut Vec<epoll::Event>, now_ns: u64) -> Result<(), Error> {
@@ -214,7 +306,7 @@ impl Worker {
         now_ns: u64,
     ) -> Result<(), Error> {
         let connection = &mut self.connections[index];
-        if assignment.is_done() {
+        if assignment.is_done() && !connection.owes() {
             return Ok(());
         }
         if assignment.schedule.is_none() {

@@ -5,6 +5,8 @@
 //! key drawn for it when none stands before it. A `;` by itself begins a further command of the same
 //! request, as in `MULTI ; SET __key__ __data__ ; EXEC`: sent at once, answered when all are.
 
+use std::ops::Range;
+
 use bobbin_proto::{Limits, Parser, Step, encode_command};
 
 use super::{KeySpace, value};
@@ -20,8 +22,8 @@ pub struct Template {
     line: String,
     bytes: Vec<u8>,
     patches: Vec<Patch>,
-    /// Commands, each of which has a reply.
-    commands: u32,
+    /// Where the arguments of each of its commands stand, names first.
+    arguments: Vec<Vec<Range<usize>>>,
     data_size: usize,
     shape: Shape,
 }
@@ -61,11 +63,16 @@ impl Template {
     }
 
     fn new(line: &str, commands: &[&[Vec<u8>]], keys: &KeySpace, data_size: usize) -> Self {
-        let (mut bytes, mut patches) = (Vec::new(), Vec::new());
+        let (mut bytes, mut patches, mut arguments) = (Vec::new(), Vec::new(), Vec::new());
         for args in commands {
             let rendered: Vec<Argument> =
                 args.iter().map(|arg| Argument::render(arg, keys, data_size)).collect();
-            patches.extend(place(bytes.len(), &rendered));
+            let placed = place(bytes.len(), &rendered);
+            for (range, argument) in placed.iter().zip(&rendered) {
+                let moved = |patch: &Patch| Patch { offset: range.start + patch.offset, ..*patch };
+                patches.extend(argument.placeholders.iter().map(moved));
+            }
+            arguments.push(placed);
             encode_command(&mut bytes, rendered.iter().map(|arg| &arg.bytes));
         }
         Self {
@@ -73,7 +80,7 @@ impl Template {
             line: line.to_owned(),
             bytes,
             patches,
-            commands: commands.len() as u32,
+            arguments,
             data_size,
             shape: shape(commands),
         }
@@ -87,7 +94,17 @@ impl Template {
     /// How many replies a request has.
     #[inline]
     pub fn replies(&self) -> u32 {
-        self.commands
+        self.arguments.len() as u32
+    }
+
+    /// Where the arguments of each of its commands stand in a request, names first.
+    pub fn arguments(&self) -> &[Vec<Range<usize>>] {
+        &self.arguments
+    }
+
+    /// Whether a part of the request is not always the same.
+    pub fn varies(&self, range: &Range<usize>) -> bool {
+        self.patches.iter().any(|patch| range.contains(&patch.offset))
     }
 
     /// The line this was made from.
@@ -164,22 +181,21 @@ impl Argument {
     }
 }
 
-/// Placeholder positions in a command that is encoded from `offset` on:
+/// The arguments of a command that is encoded from `offset` on:
 ///
 /// ```text
 ///   *<args>\r\n ( $<len>\r\n <bytes> \r\n )…
 /// ```
-fn place(mut offset: usize, args: &[Argument]) -> Vec<Patch> {
+fn place(mut offset: usize, args: &[Argument]) -> Vec<Range<usize>> {
     let header_len = |number: usize| 1 + number.checked_ilog10().unwrap_or(0) as usize + 1 + 2;
-    let mut patches = Vec::new();
     offset += header_len(args.len());
+    let mut ranges = Vec::with_capacity(args.len());
     for arg in args {
-        offset += header_len(arg.bytes.len());
-        let placed = arg.placeholders.iter().map(|patch| Patch { offset: offset + patch.offset, ..*patch });
-        patches.extend(placed);
-        offset += arg.bytes.len() + 2;
+        let start = offset + header_len(arg.bytes.len());
+        ranges.push(start..start + arg.bytes.len());
+        offset = start + arg.bytes.len() + 2;
     }
-    patches
+    ranges
 }
 
 fn name(command: &[Vec<u8>]) -> String {
@@ -318,6 +334,10 @@ mod tests {
         assert_eq!(first, Some(7));
         let template = template("MULTI ; SET __key__ __data__ ; EXEC", 5);
         assert_eq!((template.name(), template.replies()), ("EXEC", 3));
+        let text = |range: &Range<usize>| &template.bytes()[range.clone()];
+        let set = &template.arguments()[1];
+        assert_eq!(set.iter().map(text).collect::<Vec<_>>(), [&b"SET"[..], b"k:000", b"xxxxx"]);
+        assert!(template.varies(&set[1]) && template.varies(&set[2]) && !template.varies(&set[0]));
         assert_eq!(encoded(&["ECHO", ";x"]), patched("ECHO ;x", 1).0);
     }
 
