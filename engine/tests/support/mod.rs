@@ -12,9 +12,11 @@
 #![allow(unreachable_pub, reason = "a test binary has no outside")]
 
 mod client;
+mod eventually;
 mod pair;
 mod server;
 
 pub use client::{Client, words};
+pub use eventually::eventually;
 pub use pair::{Pair, same_replies, same_replies_with};
 pub use server::{Server, bobbin, bobbin_journalled, bobbin_of, bobbin_with, oracle, oracle_with};

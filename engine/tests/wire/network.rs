@@ -8,7 +8,7 @@ use std::os::fd::AsFd;
 use bobbin_proto::{Value, encode_command};
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 
-use crate::support::{Client, Server, bobbin, bobbin_with, oracle};
+use crate::support::{Client, Server, bobbin, bobbin_with, eventually, oracle};
 
 const MIB: usize = 1 << 20;
 
@@ -31,16 +31,13 @@ fn resident(server: &Server) -> usize {
     line.split_whitespace().nth(1).and_then(|kib| kib.parse::<usize>().ok()).expect("a number") * 1024
 }
 
-/// Waits until the server serves `clients`, or long enough to say that it never will.
+/// Waits until the server serves so many clients.
+#[track_caller]
 fn until_clients(client: &mut Client, clients: usize) {
-    for _ in 0..500 {
+    eventually(|| {
         let Value::Bulk(list) = client.run("CLIENT LIST") else { panic!("CLIENT LIST is a bulk") };
-        if list.split(|&byte| byte == b'\n').filter(|line| !line.is_empty()).count() == clients {
-            return;
-        }
-        std::thread::sleep(std::time::Duration::from_millis(20));
-    }
-    panic!("the server does not come down to {clients} clients");
+        list.split(|&byte| byte == b'\n').filter(|line| !line.is_empty()).count() == clients
+    });
 }
 
 #[test]

@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 
 use bobbin_proto::Version;
 
-use crate::support::{Client, Pair, bobbin, bobbin_with, same_replies, words};
+use crate::support::{Client, Pair, bobbin, bobbin_with, eventually, same_replies, words};
 
 const VERSIONS: [Version; 2] = [Version::Resp2, Version::Resp3];
 /// Channels of both reactors, and one of keyspace notifications, which both keep.
@@ -160,7 +160,7 @@ fn pubsub_tells_who_is_subscribed_to_what() {
         assert!(bobbin.starts_with(b"*3\r\n"), "{}", bobbin.escape_ascii());
         pair.same("CLIENT KILL TYPE pubsub");
         // Registries of other reactors are told, not asked.
-        std::thread::sleep(Duration::from_millis(50));
+        eventually(|| pair.both("PUBSUB CHANNELS").0 == b"*0\r\n");
         for line in ["PUBSUB NUMPAT", "PUBSUB NUMSUB a b", "PUBSUB CHANNELS"] {
             pair.same(line);
         }
