@@ -4,6 +4,7 @@
 //! |----------|--------------------------------------------------------------------------|
 //! | `parse`  | requests: the incremental, zero-copy parser                              |
 //! | `inline` | requests typed by hand: Redis's quoting rules                            |
+//! | `quote`  | the way back: words made into a line                                    |
 //! | `encode` | replies, and commands as a client sends them                             |
 //! | `decode` | replies as a client reads them                                           |
 //! | `limits` | what a request may ask of the server                                     |
@@ -23,6 +24,7 @@ mod error;
 mod inline;
 mod limits;
 mod parse;
+mod quote;
 
 pub use decode::Value;
 pub use encode::{Mark, Reply, Version, encode_command, format_double};
@@ -30,3 +32,4 @@ pub use error::{DecodeError, ProtocolError};
 pub use inline::split_words;
 pub use limits::{BULK_LEN_DEFAULT, Limits, REQUEST_LEN_DEFAULT};
 pub use parse::{Parser, Span, Step};
+pub use quote::{join_words, quote, quote_if_needed};
