@@ -22,6 +22,8 @@ pub enum Error {
     Unsolicited(String),
     #[error("the cluster cannot be loaded: {0}")]
     Cluster(String),
+    #[error("of {expected} messages to subscribers {arrived} have arrived")]
+    Undelivered { arrived: u64, expected: u64 },
     #[error("interrupted")]
     Interrupted,
     #[error("{flag}: {reason}")]

@@ -70,6 +70,10 @@ fn dispatch(cli: &Cli) -> Result<bool, Error> {
         Some(Measurement::Compare(args)) => {
             let comparison = compare(args)?;
             show(&comparison, args.peers.json_out_file.as_deref())?;
+            if let Some(name) = &args.save {
+                report::write_text(&name.with_added_extension("txt"), &comparison.to_string())?;
+                report::write_json(&name.with_added_extension("json"), &comparison)?;
+            }
             return Ok(comparison.is_whole());
         }
         Some(Measurement::Memory(args)) => show(&memory(args)?, args.peers.json_out_file.as_deref())?,

@@ -1,5 +1,5 @@
-//! Servers to measure: which there are, how each is told to run without persistence on a port of its
-//! own, and their start and end.
+//! Servers to measure: which there are, how each is told to run on a port of its own, with a journal or
+//! without persistence, and their start and end.
 //!
 //! A server that was started is killed when its [`Running`] goes out of scope, by a return, a panic or
 //! Ctrl-C alike.
@@ -25,6 +25,7 @@ const LOG_TAIL_LEN: usize = 2000;
 
 /// The floor, always at hand: this program's own.
 pub const NULL: &str = "null";
+const KEVY: &str = "kevy";
 
 #[derive(Args, Clone, Debug)]
 #[command(next_help_heading = "Servers")]
@@ -57,6 +58,15 @@ pub struct Peer {
     pub name: &'static str,
     program: PathBuf,
     arguments: fn(&Launch<'_>) -> Vec<String>,
+    journals: bool,
+}
+
+/// What becomes of writes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Journal {
+    Off,
+    EverySec,
+    Always,
 }
 
 /// What a server is told.
@@ -65,6 +75,7 @@ struct Launch<'a> {
     reactors: usize,
     cpus: &'a Cpus,
     directory: &'a Path,
+    journal: Journal,
 }
 
 /// A server under test; dropping it kills it.
@@ -84,7 +95,7 @@ impl PeerArgs {
             let known = KNOWN.iter().find(|known| known.name == name);
             let known = known.ok_or_else(|| Error::flag("--peers", format!("{name:?} is not known")))?;
             match known.locate(self.bobbin.as_deref()) {
-                Some(program) => found.push(Peer { name: known.name, program, arguments: known.arguments }),
+                Some(program) => found.push(known.peer(program)),
                 None => eprintln!("{name}: {} is not found", known.binary),
             }
         }
@@ -99,15 +110,17 @@ struct Known {
     name: &'static str,
     binary: &'static str,
     arguments: fn(&Launch<'_>) -> Vec<String>,
+    /// Whether it can write down every command.
+    journals: bool,
 }
 
 const KNOWN: [Known; 6] = [
-    Known { name: "bobbin", binary: "bobbin-server", arguments: bobbin },
-    Known { name: "redis", binary: "redis-server", arguments: redis },
-    Known { name: "valkey", binary: "valkey-server", arguments: redis },
-    Known { name: "kevy", binary: "kevy", arguments: kevy },
-    Known { name: "dragonfly", binary: "dragonfly", arguments: dragonfly },
-    Known { name: NULL, binary: "bobbin-bench", arguments: null },
+    Known { name: "bobbin", binary: "bobbin-server", arguments: bobbin, journals: true },
+    Known { name: "redis", binary: "redis-server", arguments: redis, journals: true },
+    Known { name: "valkey", binary: "valkey-server", arguments: redis, journals: true },
+    Known { name: KEVY, binary: "kevy", arguments: kevy, journals: true },
+    Known { name: "dragonfly", binary: "dragonfly", arguments: dragonfly, journals: false },
+    Known { name: NULL, binary: "bobbin-bench", arguments: null, journals: false },
 ];
 
 fn words(text: &str) -> Vec<String> {
@@ -115,28 +128,38 @@ fn words(text: &str) -> Vec<String> {
 }
 
 fn redis(launch: &Launch<'_>) -> Vec<String> {
-    let Launch { port, reactors, .. } = launch;
-    let mut arguments =
-        words(&format!("--port {port} --bind 127.0.0.1 --appendonly no --io-threads {reactors} --save"));
+    let Launch { port, reactors, journal, .. } = launch;
+    let journal = journal.directives();
+    let text = format!("--port {port} --bind 127.0.0.1 --io-threads {reactors} {journal} --save");
+    let mut arguments = words(&text);
     arguments.push(String::new());
     arguments
 }
 
 fn bobbin(launch: &Launch<'_>) -> Vec<String> {
-    let Launch { port, reactors, cpus, directory } = launch;
+    let Launch { port, reactors, cpus, directory, journal } = launch;
+    let journal = journal.directives();
     let text = format!(
-        "--port {port} --bind 127.0.0.1 --reactors {reactors} --reactor-cpus {cpus} --appendonly no --save"
+        "--port {port} --bind 127.0.0.1 --reactors {reactors} --reactor-cpus {cpus} {journal} --save"
     );
     let mut arguments = words(&text);
     arguments.extend([String::new(), "--dir".to_owned(), directory.display().to_string()]);
     arguments
 }
 
+/// How often its journal is synced is in a file only, which it looks for in its directory.
 fn kevy(launch: &Launch<'_>) -> Vec<String> {
-    let Launch { port, reactors, directory, .. } = launch;
-    let mut arguments = words(&format!("--port {port} --bind 127.0.0.1 --threads {reactors} --no-aof --dir"));
-    arguments.push(directory.display().to_string());
+    let Launch { port, reactors, directory, journal, .. } = launch;
+    let mut arguments = words(&format!("--port {port} --bind 127.0.0.1 --threads {reactors}"));
+    if *journal == Journal::Off {
+        arguments.push("--no-aof".to_owned());
+    }
+    arguments.extend(["--dir".to_owned(), directory.display().to_string()]);
     arguments
+}
+
+fn kevy_file(journal: Journal) -> String {
+    format!("[persistence]\naof = {}\nappendfsync = \"{}\"\n", journal != Journal::Off, journal.policy())
 }
 
 fn dragonfly(launch: &Launch<'_>) -> Vec<String> {
@@ -151,7 +174,30 @@ fn null(launch: &Launch<'_>) -> Vec<String> {
     words(&format!("null-server --port {} --cpus {}", launch.port, launch.cpus))
 }
 
+impl Journal {
+    /// As a value of `appendfsync`.
+    fn policy(self) -> &'static str {
+        match self {
+            Self::Off => "no",
+            Self::EverySec => "everysec",
+            Self::Always => "always",
+        }
+    }
+
+    /// For servers with Redis's directives.
+    fn directives(self) -> String {
+        match self {
+            Self::Off => "--appendonly no".to_owned(),
+            _ => format!("--appendonly yes --appendfsync {}", self.policy()),
+        }
+    }
+}
+
 impl Known {
+    fn peer(&self, program: PathBuf) -> Peer {
+        Peer { name: self.name, program, arguments: self.arguments, journals: self.journals }
+    }
+
     fn locate(&self, bobbin: Option<&Path>) -> Option<PathBuf> {
         let own = std::env::current_exe().ok()?;
         match (self.name, bobbin) {
@@ -174,6 +220,11 @@ fn on_path(binary: &str) -> Option<PathBuf> {
 impl Peer {
     /// Starts it pinned to as many of `cpus` as it is to have `reactors`, and waits until it answers.
     pub fn start(&self, reactors: usize, cpus: &Cpus) -> Result<Running, Error> {
+        self.start_with(Journal::Off, reactors, cpus)
+    }
+
+    /// As [`Peer::start`], with a journal.
+    pub fn start_with(&self, journal: Journal, reactors: usize, cpus: &Cpus) -> Result<Running, Error> {
         let failed = |what: &str, source| Error::system(format!("{}: {what}", self.name), source);
         let directory = tempfile::tempdir().map_err(|source| failed("cannot make a directory", source))?;
         let port = free_port().map_err(|source| failed("no free port", source))?;
@@ -181,7 +232,11 @@ impl Peer {
         let log_path = directory.path().join("log");
         let log = File::create(&log_path).map_err(|source| failed("cannot make a log", source))?;
         let errors = log.try_clone().map_err(|source| failed("cannot make a log", source))?;
-        let launch = Launch { port, reactors, cpus: &cpus, directory: directory.path() };
+        if self.name == KEVY {
+            fs::write(directory.path().join("kevy.toml"), kevy_file(journal))
+                .map_err(|source| failed("cannot write its configuration", source))?;
+        }
+        let launch = Launch { port, reactors, cpus: &cpus, directory: directory.path(), journal };
         let mut command = Command::new(&self.program);
         command.args((self.arguments)(&launch)).current_dir(directory.path());
         command.stdin(Stdio::null()).stdout(log).stderr(errors);
@@ -190,6 +245,11 @@ impl Peer {
         let mut running = Running { target: Target::local(port), process, child, _directory: directory };
         running.wait_until_ready(self.name, &log_path)?;
         Ok(running)
+    }
+
+    /// Whether it can be started with such a journal.
+    pub fn keeps(&self, journal: Journal) -> bool {
+        self.journals || journal == Journal::Off
     }
 
     /// Whether values sent to it can be had back.
@@ -270,7 +330,8 @@ mod tests {
     #[test]
     fn a_server_that_ends_at_once_is_reported_with_its_words() {
         let complains = |_: &Launch<'_>| vec!["-c".to_owned(), "echo no such flag; exit 3".to_owned()];
-        let peer = Peer { name: "sh", program: PathBuf::from("/bin/sh"), arguments: complains };
+        let peer =
+            Peer { name: "sh", program: PathBuf::from("/bin/sh"), arguments: complains, journals: false };
         let error = peer.start(1, &"0".parse().unwrap()).unwrap_err().to_string();
         assert!(error.contains("no such flag") && error.contains('3'), "{error}");
     }

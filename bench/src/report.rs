@@ -113,7 +113,11 @@ pub fn write_json(path: &Path, report: &impl Serialize) -> Result<(), Error> {
     let failed = |source| Error::File { path: path.to_path_buf(), source };
     let mut text = serde_json::to_string_pretty(report).map_err(|error| failed(error.into()))?;
     text.push('\n');
-    fs::write(path, text).map_err(failed)
+    write_text(path, &text)
+}
+
+pub fn write_text(path: &Path, text: &str) -> Result<(), Error> {
+    fs::write(path, text).map_err(|source| Error::File { path: path.to_path_buf(), source })
 }
 
 impl Report {

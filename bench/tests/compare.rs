@@ -41,11 +41,13 @@ fn servers_are_measured_side_by_side() {
     if !redis_is_here() {
         return;
     }
-    let workloads = "get-p1,set-p16,incr-p16,mset10-p4,mget10-p4";
+    let workloads =
+        "get-p1,set-p16,incr-p16,mset10-p4,mget10-p4,exec5-p16,publish-p16,mix-zipf-p16,mix-open-70";
     let flags = ["compare", "--peers", "redis,null", "--rounds", "2", "--scale", "0.02", "--only", workloads];
-    let report = json_of(&[&flags[..], &["--test-time", "0.1", "--warmup-time", "0.02"]].concat());
+    let times = ["--test-time", "0.1", "--warmup-time", "0.02", "--reactors", "1"];
+    let report = json_of(&[&flags[..], &times].concat());
     let entries = report["entries"].as_array().unwrap();
-    assert_eq!(entries.len(), 10);
+    assert_eq!(entries.len(), 18);
     for entry in entries {
         assert_eq!(entry["rounds"].as_array().unwrap().len(), 2);
         let median = &entry["median"];
@@ -54,12 +56,30 @@ fn servers_are_measured_side_by_side() {
         {
             assert!(median[figure].as_f64().unwrap() > 0.0, "{figure} of {entry}");
         }
+        assert_eq!(entry["ratios"][0]["to"], "redis");
         if entry["peer"] == "redis" {
-            assert_eq!(entry["cpu_ratio"], 1.0);
+            assert_eq!(entry["ratios"][0]["server_cpu"], 1.0);
         }
+        assert_eq!(entry["rate"].is_number(), entry["workload"] == "mix-open-70", "{entry}");
     }
     assert!(report["versions"][0]["version"].as_str().unwrap().starts_with("redis "));
     assert!(report["machine"]["kernel"].is_string());
+}
+
+#[test]
+fn journals_are_kept_by_servers_that_have_one() {
+    if !redis_is_here() {
+        return;
+    }
+    let directory = tempfile::tempdir().unwrap();
+    let name = directory.path().join("journals");
+    let flags = ["compare", "--peers", "redis,null", "--quick", "--only", "set-p16-everysec,set-p1-always"];
+    let output = bench(&flags).args(["--reactors", "1", "--save"]).arg(&name).output().unwrap();
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    let json: Json = serde_json::from_slice(&std::fs::read(name.with_extension("json")).unwrap()).unwrap();
+    let entries = json["entries"].as_array().unwrap();
+    assert!(entries.len() == 2 && entries.iter().all(|entry| entry["peer"] == "redis"), "{entries:?}");
+    assert_eq!(std::fs::read(name.with_extension("txt")).unwrap(), output.stdout);
 }
 
 #[test]
@@ -77,9 +97,9 @@ fn a_server_that_does_not_start_fails_alone() {
     let output = bench(&flags).args(["--only", "get-p16", "--test-time", "0.1"]).output().unwrap();
     assert!(!output.status.success());
     let text = String::from_utf8_lossy(&output.stdout);
-    assert!(text.contains("get-p16     bobbin     FAILED: bobbin ended at start-up"), "{text}");
+    assert!(text.contains("get-p16          bobbin     FAILED: bobbin ended at start-up"), "{text}");
     assert!(
-        text.lines().any(|line| line.starts_with("get-p16     null ") && !line.contains("FAILED")),
+        text.lines().any(|line| line.starts_with("get-p16          null ") && !line.contains("FAILED")),
         "{text}"
     );
 }

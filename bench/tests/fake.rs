@@ -11,6 +11,7 @@ use std::sync::{Arc, Mutex};
 use std::thread;
 use std::time::{Duration, Instant};
 
+use bobbin_bench::load::{Subscribers, Target};
 use bobbin_cluster::Slot;
 use bobbin_proto::decode::{self, Value};
 use serde_json::Value as Json;
@@ -159,6 +160,33 @@ fn an_open_loop_counts_from_when_a_request_was_due() {
     assert_eq!(report["totals"]["requests"], 1000);
     // 250 of 1000 were due during the stall, 200 of them waited for a tenth of a second or longer.
     assert!(slow(&report) >= 10.0, "{report}");
+}
+
+#[test]
+fn what_subscribers_are_sent_is_counted() {
+    let listener = listener();
+    let port = listener.local_addr().unwrap().port();
+    let (sender, subscribed) = std::sync::mpsc::channel();
+    thread::spawn(move || {
+        for stream in listener.incoming() {
+            let mut stream = stream.unwrap();
+            assert!(stream.read(&mut [0; 4096]).unwrap() > 0);
+            stream.write_all(b"*3\r\n$9\r\nsubscribe\r\n$4\r\nnews\r\n:1\r\n").unwrap();
+            sender.send(stream).unwrap();
+        }
+    });
+    let target = Target::local(port);
+    let mut subscribers = Subscribers::start(&target, "news", 2, 3, "0".parse().unwrap()).unwrap();
+    let mut streams: Vec<TcpStream> = subscribed.iter().take(2).collect();
+    let message = b"*3\r\n$7\r\nmessage\r\n$4\r\nnews\r\n$3\r\nabc\r\n";
+    let mut publish = || streams.iter_mut().for_each(|stream| stream.write_all(message).unwrap());
+    publish();
+    publish();
+    subscribers.expect(2).unwrap();
+    publish();
+    subscribers.expect(3).unwrap();
+    let error = subscribers.expect(1).unwrap_err().to_string();
+    assert_eq!(error, "of 2 messages to subscribers 6 have arrived");
 }
 
 /// Two nodes, each with half of the slots; what CLUSTER SLOTS says is up to the test.

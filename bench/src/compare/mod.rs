@@ -1,29 +1,28 @@
 //! Servers side by side: each workload on each server in turn, several rounds of all, medians.
 //!
-//! Every measurement has a server of its own, started fresh, filled, read back, warmed up, measured and
-//! read back again, so that none inherits another's memory; taking turns spreads what else the machine does over
-//! all. The figure to trust is the server's CPU per request: on few cores the generator is the limit of
-//! requests per second.
+//! Every measurement has a server of its own (`measure`), so that none inherits another's memory; taking turns
+//! spreads what else the machine does over all. The figure to trust is the server's CPU per request: on few
+//! cores the generator is the limit of requests per second.
 
+mod measure;
 mod table;
 pub mod workload;
 
+use std::collections::HashMap;
+use std::path::PathBuf;
 use std::time::Duration;
 
 use clap::Args;
 use serde::Serialize;
 
 use crate::args::seconds;
-use crate::histogram::median;
-use crate::load::{Limit, Phase, Session, SessionShape, Tally};
+use crate::histogram::{Latency, PERCENTILES, Percentile, median};
 use crate::machine::Machine;
-use crate::peers::{Peer, PeerArgs, Running};
-use crate::workload::{KeySpace, Mix, Pattern};
+use crate::peers::{Peer, PeerArgs};
+use crate::report::Sample;
 use crate::{Error, interrupt};
-use workload::{Fill, WORKLOADS, Workload};
-
-const SEED: u64 = 12_345;
-const KEY_DIGITS: usize = 12;
+use measure::{Bench, Outcome};
+use workload::{PACE_MAKER, Pace, WORKLOADS, Workload};
 
 #[derive(Args, Clone, Debug)]
 pub struct CompareArgs {
@@ -32,8 +31,9 @@ pub struct CompareArgs {
     /// Workloads to run [default: all]
     #[arg(long, value_name = "LIST", value_delimiter = ',')]
     pub only: Vec<String>,
-    /// Reactors of each server (io-threads, threads), one comparison for each number
-    #[arg(long, value_name = "LIST", value_delimiter = ',', default_value = "1",
+    /// Reactors of each server (io-threads, threads), one comparison for each number [default: what each
+    /// workload is for, one or two]
+    #[arg(long, value_name = "LIST", value_delimiter = ',',
           value_parser = clap::value_parser!(u16).range(1..=1024))]
     pub reactors: Vec<u16>,
     /// Measurements of each workload on each server
@@ -48,9 +48,15 @@ pub struct CompareArgs {
     /// Part of each workload's keys, up to 1
     #[arg(long, default_value_t = 1.0, value_parser = scale)]
     pub scale: f64,
-    /// The server the ratios are to
-    #[arg(long, default_value = "redis")]
-    pub baseline: String,
+    /// A look at everything: one round of half a second over a tenth of the keys
+    #[arg(long, conflicts_with_all = ["rounds", "test_time", "warmup_time", "scale"])]
+    pub quick: bool,
+    /// The servers the ratios are to
+    #[arg(long, value_name = "LIST", value_delimiter = ',', default_value = "redis,kevy")]
+    pub baseline: Vec<String>,
+    /// Write the results as NAME.txt and NAME.json too
+    #[arg(long, value_name = "NAME")]
+    pub save: Option<PathBuf>,
 }
 
 /// One measurement, or the medians of several.
@@ -59,11 +65,24 @@ pub struct Figures {
     pub requests_per_second: f64,
     /// User and system time of the whole server process.
     pub server_cpu_us_per_request: f64,
+    /// Of the threads that send, without the subscribers'.
     pub client_cpu_us_per_request: f64,
     pub p50_us: f64,
     pub p99_us: f64,
     pub p999_us: f64,
+    /// Of an open loop's requests: those that were due and never sent, because the server was behind.
+    pub overdue_part: f64,
     pub resident_bytes: f64,
+}
+
+/// Figures as parts of another server's on the same workload.
+#[derive(Clone, Debug, Serialize)]
+pub struct Ratios {
+    pub to: String,
+    pub server_cpu: Option<f64>,
+    pub rate: Option<f64>,
+    pub p999: Option<f64>,
+    pub resident: Option<f64>,
 }
 
 /// One server on one workload.
@@ -72,20 +91,26 @@ pub struct Entry {
     pub workload: &'static str,
     pub reactors: u16,
     pub peer: &'static str,
+    /// Requests per second of an open loop.
+    pub rate: Option<f64>,
     pub median: Figures,
-    /// Server CPU per request and requests per second, as parts of the baseline's.
-    pub cpu_ratio: Option<f64>,
-    pub rate_ratio: Option<f64>,
+    pub ratios: Vec<Ratios>,
     pub rounds: Vec<Figures>,
+    /// Of all rounds together.
+    pub latency_us: Vec<Percentile>,
+    /// Of the first round.
+    pub timeline: Vec<Sample>,
     /// Why there are no more rounds.
     pub failure: Option<String>,
+    #[serde(skip)]
+    latency: Option<Latency>,
 }
 
 #[derive(Debug, Serialize)]
 pub struct Comparison {
     pub machine: Machine,
     pub versions: Vec<Version>,
-    pub baseline: String,
+    pub baselines: Vec<String>,
     pub server_cpus: String,
     pub client_cpus: String,
     pub entries: Vec<Entry>,
@@ -97,6 +122,17 @@ pub struct Version {
     pub version: Option<String>,
 }
 
+impl CompareArgs {
+    /// What `--quick` stands for, filled in.
+    fn settled(&self) -> Self {
+        if !self.quick {
+            return self.clone();
+        }
+        let (test_time, warmup_time) = (Duration::from_millis(500), Duration::from_millis(100));
+        Self { rounds: 1, test_time, warmup_time, scale: 0.1, ..self.clone() }
+    }
+}
+
 impl Comparison {
     /// Whether every figure asked for is there.
     pub fn is_whole(&self) -> bool {
@@ -105,46 +141,117 @@ impl Comparison {
 }
 
 impl Entry {
+    fn blank(workload: &'static str, reactors: u16, peer: &'static str) -> Self {
+        Self {
+            workload,
+            reactors,
+            peer,
+            rate: None,
+            median: medians(&[]),
+            ratios: Vec::new(),
+            rounds: Vec::new(),
+            latency_us: Vec::new(),
+            timeline: Vec::new(),
+            failure: None,
+            latency: None,
+        }
+    }
+
+    fn take(&mut self, outcome: Outcome) {
+        if self.rounds.is_empty() {
+            self.timeline = outcome.timeline;
+        }
+        self.rounds.push(outcome.figures);
+        self.latency.get_or_insert_default().add(&outcome.latency);
+    }
+
     /// Figures of a server that failed once are not to be trusted; the others' are.
     fn fail(&mut self, error: &Error) {
         eprintln!("{error}");
         self.rounds.clear();
+        self.timeline.clear();
+        self.latency = None;
         self.failure = Some(error.to_string());
+    }
+
+    fn conclude(&mut self) {
+        self.median = medians(&self.rounds);
+        let at = |latency: Latency| latency.summary(&PERCENTILES).percentiles_us;
+        self.latency_us = self.latency.take().map(at).unwrap_or_default();
     }
 }
 
 /// Runs all that was selected. A server that fails at a workload is left out of it from then on.
 pub fn compare(args: &CompareArgs) -> Result<Comparison, Error> {
+    let args = &args.settled();
     let workloads = select(&args.only)?;
     let peers = args.peers.find()?;
     let mut entries = blank_entries(args, &workloads, &peers);
+    let mut pace = PaceMaker { args, peers: &peers, rates: HashMap::new() };
     for round in 1..=args.rounds {
         for entry in entries.iter_mut().filter(|entry| entry.failure.is_none()) {
             let workload = workloads.iter().find(|workload| workload.name == entry.workload);
             let peer = peers.iter().find(|peer| peer.name == entry.peer);
             let (Some(workload), Some(peer)) = (workload, peer) else { continue };
-            eprintln!(
-                "round {round}/{}: {} × {}, {}",
-                args.rounds, entry.workload, entry.reactors, entry.peer
-            );
-            match measure(args, &workload.scaled(args.scale), peer, entry.reactors) {
-                Ok(figures) => entry.rounds.push(figures),
+            let Entry { workload: name, reactors, peer: server, .. } = entry;
+            eprintln!("round {round}/{}: {name} × {reactors}, {server}", args.rounds);
+            match run(args, *workload, peer, entry, &mut pace) {
                 Err(Error::Interrupted) => return Err(Error::Interrupted),
                 Err(error) => entry.fail(&error),
+                Ok(outcome) => entry.take(outcome),
             }
             interrupt::check()?;
         }
     }
-    entries.iter_mut().for_each(|entry| entry.median = medians(&entry.rounds));
-    relate(&mut entries, &args.baseline);
+    entries.iter_mut().for_each(Entry::conclude);
+    let baselines: Vec<String> =
+        args.baseline.iter().filter(|name| peers.iter().any(|peer| peer.name == **name)).cloned().collect();
+    relate(&mut entries, &baselines);
     Ok(Comparison {
         machine: Machine::this(),
         versions: versions(&peers, args),
-        baseline: args.baseline.clone(),
+        baselines,
         server_cpus: args.peers.server_cpus.to_string(),
         client_cpus: args.peers.client_cpus.to_string(),
         entries,
     })
+}
+
+fn run(
+    args: &CompareArgs,
+    workload: Workload,
+    peer: &Peer,
+    entry: &mut Entry,
+    pace: &mut PaceMaker<'_>,
+) -> Result<Outcome, Error> {
+    let (workload, reactors) = (workload.scaled(args.scale), entry.reactors);
+    entry.rate = pace.rate(&workload, reactors)?;
+    Bench { args, workload, peer, reactors, rate: entry.rate }.measure()
+}
+
+/// Finds the rates of open loops: each workload's peak is measured once, the same for all servers.
+struct PaceMaker<'a> {
+    args: &'a CompareArgs,
+    peers: &'a [Peer],
+    rates: HashMap<(&'static str, u16), f64>,
+}
+
+impl PaceMaker<'_> {
+    fn rate(&mut self, workload: &Workload, reactors: u16) -> Result<Option<f64>, Error> {
+        let Pace::PartOfPeak(part) = workload.pace else { return Ok(None) };
+        if let Some(rate) = self.rates.get(&(workload.name, reactors)) {
+            return Ok(Some(*rate));
+        }
+        let Some(peer) = self.peers.iter().find(|peer| peer.name == PACE_MAKER) else {
+            let reason = format!("its pace is {PACE_MAKER}'s, which is not among the servers");
+            let (peer, workload) = (PACE_MAKER.to_owned(), workload.name.to_owned());
+            return Err(Error::Invalid { peer, workload, reason });
+        };
+        let peak = Bench { args: self.args, workload: *workload, peer, reactors, rate: None }.measure()?;
+        let rate = peak.figures.requests_per_second * part;
+        self.rates.insert((workload.name, reactors), rate);
+        Ok(Some(rate))
+    }
 }
 
 /// In the table's order, whatever order they were named in.
@@ -159,19 +266,18 @@ fn select(only: &[String]) -> Result<Vec<Workload>, Error> {
 
 /// Peers innermost: those to be compared run one right after the other.
 fn blank_entries(args: &CompareArgs, workloads: &[Workload], peers: &[Peer]) -> Vec<Entry> {
+    let reactors_of = |workload: &Workload| match &args.reactors[..] {
+        [] => workload.reactors.to_vec(),
+        asked => asked.to_vec(),
+    };
+    let mut numbers: Vec<u16> = workloads.iter().flat_map(reactors_of).collect();
+    numbers.sort_unstable();
+    numbers.dedup();
     let mut entries = Vec::new();
-    for &reactors in &args.reactors {
-        for workload in workloads {
-            entries.extend(peers.iter().map(|peer| Entry {
-                workload: workload.name,
-                reactors,
-                peer: peer.name,
-                median: medians(&[]),
-                cpu_ratio: None,
-                rate_ratio: None,
-                rounds: Vec::new(),
-                failure: None,
-            }));
+    for reactors in numbers {
+        for workload in workloads.iter().filter(|workload| reactors_of(workload).contains(&reactors)) {
+            let able = peers.iter().filter(|peer| peer.keeps(workload.journal));
+            entries.extend(able.map(|peer| Entry::blank(workload.name, reactors, peer.name)));
         }
     }
     entries
@@ -186,92 +292,6 @@ fn versions(peers: &[Peer], args: &CompareArgs) -> Vec<Version> {
     peers.iter().map(|peer| Version { peer: peer.name, version: version(peer) }).collect()
 }
 
-fn measure(args: &CompareArgs, workload: &Workload, peer: &Peer, reactors: u16) -> Result<Figures, Error> {
-    let server = peer.start(usize::from(reactors), &args.peers.server_cpus)?;
-    let keys = KeySpace::new(b"key:", KEY_DIGITS, 0, workload.keys - 1)?;
-    let threads = args.peers.client_cpus.count();
-    let clients = workload.clients.div_ceil(threads);
-    let shape = SessionShape { clients, threads, cpus: Some(args.peers.client_cpus.clone()), seed: SEED };
-    let mut session = Session::connect(&server.target, &shape)?;
-    let bench = Bench { workload, peer, keys };
-    bench.fill(&mut session)?;
-    let mix = Mix::single(workload.line, &bench.keys, workload.data_size, Pattern::Uniform)?;
-    let limit = |time| Limit { time: Some(time), ..Limit::default() };
-    session.run(&Phase::closed(mix.clone(), workload.pipeline, limit(args.warmup_time)), &mut |_| {})?;
-    let phase = Phase::closed(mix, workload.pipeline, limit(args.test_time));
-    let figures = bench.measured(&mut session, &phase, &server)?;
-    bench.read_back(&mut session)?;
-    Ok(figures)
-}
-
-/// One workload on one server.
-struct Bench<'a> {
-    workload: &'a Workload,
-    peer: &'a Peer,
-    keys: KeySpace,
-}
-
-impl Bench<'_> {
-    fn fill(&self, session: &mut Session) -> Result<(), Error> {
-        if !self.peer.keeps_values() {
-            return Ok(());
-        }
-        let line = match self.workload.fill {
-            Fill::Values => "SET __key__ __data__",
-            Fill::Line(line) => line,
-        };
-        let Workload { data_size, pipeline, .. } = *self.workload;
-        let filled = session.fill(line, &self.keys, data_size, pipeline, &mut |_| {})?;
-        self.refuse_errors(&filled)?;
-        self.read_back(session)?;
-        session.remember_writes(&self.keys);
-        Ok(())
-    }
-
-    fn measured(&self, session: &mut Session, phase: &Phase, server: &Running) -> Result<Figures, Error> {
-        let cpu_before = server.process.cpu_ns()?;
-        let tally = session.run(phase, &mut |_| {})?;
-        let cpu_ns = server.process.cpu_ns()?.saturating_sub(cpu_before);
-        self.refuse_errors(&tally)?;
-        let latency = tally.latency();
-        let per_request_us = |ns: u64| ns as f64 / 1000.0 / tally.requests().max(1) as f64;
-        Ok(Figures {
-            requests_per_second: tally.requests_per_second(),
-            server_cpu_us_per_request: per_request_us(cpu_ns),
-            client_cpu_us_per_request: per_request_us(tally.client_cpu_ns),
-            p50_us: latency.percentile_us(50.0),
-            p99_us: latency.percentile_us(99.0),
-            p999_us: latency.percentile_us(99.9),
-            resident_bytes: server.process.resident_bytes()? as f64,
-        })
-    }
-
-    /// Every value as written last: a server that drops writes must not look good.
-    fn read_back(&self, session: &mut Session) -> Result<(), Error> {
-        if !self.peer.keeps_values() || self.workload.fill != Fill::Values {
-            return Ok(());
-        }
-        let Workload { data_size, pipeline, .. } = *self.workload;
-        let tally = session.read_back(&self.keys, data_size, pipeline, true, &mut |_| {})?;
-        self.refuse_errors(&tally)?;
-        match tally.mismatches() {
-            0 => Ok(()),
-            wrong => Err(self.invalid(format!("{wrong} of {} values are not as written", self.keys.count()))),
-        }
-    }
-
-    fn refuse_errors(&self, tally: &Tally) -> Result<(), Error> {
-        match tally.error_texts.first() {
-            Some(text) => Err(self.invalid(format!("{} error replies, the first {text}", tally.errors()))),
-            None => Ok(()),
-        }
-    }
-
-    fn invalid(&self, reason: String) -> Error {
-        Error::Invalid { peer: self.peer.name.to_owned(), workload: self.workload.name.to_owned(), reason }
-    }
-}
-
 fn medians(rounds: &[Figures]) -> Figures {
     let of = |field: fn(&Figures) -> f64| median(rounds.iter().map(field).collect());
     Figures {
@@ -281,23 +301,35 @@ fn medians(rounds: &[Figures]) -> Figures {
         p50_us: of(|figures| figures.p50_us),
         p99_us: of(|figures| figures.p99_us),
         p999_us: of(|figures| figures.p999_us),
+        overdue_part: of(|figures| figures.overdue_part),
         resident_bytes: of(|figures| figures.resident_bytes),
     }
 }
 
-fn relate(entries: &mut [Entry], baseline: &str) {
-    let bases: Vec<(&str, u16, Figures)> = entries
-        .iter()
-        .filter(|entry| entry.peer == baseline)
-        .map(|entry| (entry.workload, entry.reactors, entry.median))
-        .collect();
+fn relate(entries: &mut [Entry], baselines: &[String]) {
+    let key = |entry: &Entry, peer: &str| (entry.workload, entry.reactors, peer.to_owned());
+    let medians: HashMap<_, Figures> =
+        entries.iter().map(|entry| (key(entry, entry.peer), entry.median)).collect();
     for entry in entries {
-        let base = bases.iter().find(|base| (base.0, base.1) == (entry.workload, entry.reactors));
-        let Some((.., base)) = base else { continue };
-        let ratio = |part: f64, whole: f64| (whole > 0.0).then(|| part / whole);
-        let median = &entry.median;
-        entry.cpu_ratio = ratio(median.server_cpu_us_per_request, base.server_cpu_us_per_request);
-        entry.rate_ratio = ratio(median.requests_per_second, base.requests_per_second);
+        let to = |baseline: &String| {
+            let base = medians.get(&key(entry, baseline))?;
+            Some(ratios(baseline, &entry.median, base))
+        };
+        entry.ratios = baselines.iter().filter_map(to).collect();
+    }
+}
+
+fn ratios(to: &str, part: &Figures, whole: &Figures) -> Ratios {
+    let ratio = |field: fn(&Figures) -> f64| {
+        let (part, whole) = (field(part), field(whole));
+        (part > 0.0 && whole > 0.0).then(|| part / whole)
+    };
+    Ratios {
+        to: to.to_owned(),
+        server_cpu: ratio(|figures| figures.server_cpu_us_per_request),
+        rate: ratio(|figures| figures.requests_per_second),
+        p999: ratio(|figures| figures.p999_us),
+        resident: ratio(|figures| figures.resident_bytes),
     }
 }
 
@@ -317,16 +349,7 @@ mod tests {
     }
 
     fn entry(workload: &'static str, peer: &'static str, median: Figures) -> Entry {
-        Entry {
-            workload,
-            reactors: 1,
-            peer,
-            median,
-            cpu_ratio: None,
-            rate_ratio: None,
-            rounds: Vec::new(),
-            failure: None,
-        }
+        Entry { median, ..Entry::blank(workload, 1, peer) }
     }
 
     #[test]
@@ -337,15 +360,22 @@ mod tests {
     }
 
     #[test]
-    fn ratios_are_to_the_baseline_of_the_same_workload() {
+    fn ratios_are_to_each_baseline_on_the_same_workload() {
         let mut entries = [
             entry("get", "redis", figures(2.0, 100.0)),
+            entry("get", "kevy", figures(4.0, 100.0)),
             entry("get", "bobbin", figures(1.0, 150.0)),
             entry("set", "bobbin", figures(1.0, 150.0)),
         ];
-        relate(&mut entries, "redis");
-        assert_eq!((entries[0].cpu_ratio, entries[1].cpu_ratio), (Some(1.0), Some(0.5)));
-        assert_eq!((entries[1].rate_ratio, entries[2].rate_ratio), (Some(1.5), None));
+        relate(&mut entries, &["redis".to_owned(), "kevy".to_owned()]);
+        let of = |entry: &Entry| -> Vec<(String, Option<f64>, Option<f64>)> {
+            entry.ratios.iter().map(|ratios| (ratios.to.clone(), ratios.server_cpu, ratios.rate)).collect()
+        };
+        let to_redis = ("redis".to_owned(), Some(0.5), Some(1.5));
+        assert_eq!(of(&entries[2]), [to_redis, ("kevy".to_owned(), Some(0.25), Some(1.5))]);
+        assert_eq!(of(&entries[0])[0], ("redis".to_owned(), Some(1.0), Some(1.0)));
+        assert_eq!(of(&entries[3]), []);
+        assert_eq!(entries[2].ratios[0].p999, None, "nothing was measured");
     }
 
     #[test]

@@ -1,16 +1,27 @@
 //! The workloads, by name. Keys are random over all that were written before, so that the database is
 //! measured and not one cache line.
 
+use crate::peers::Journal;
+use crate::workload::Pattern;
+
 /// One row of the comparison.
 #[derive(Clone, Copy, Debug)]
 pub struct Workload {
     pub name: &'static str,
-    pub line: &'static str,
+    /// Commands and their shares.
+    pub mix: &'static [(u32, &'static str)],
+    pub pattern: Pattern,
     pub fill: Fill,
     pub clients: usize,
     pub pipeline: usize,
+    pub pace: Pace,
     pub keys: u64,
     pub data_size: usize,
+    pub journal: Journal,
+    /// Connections that have subscribed to [`CHANNEL`].
+    pub subscribers: usize,
+    /// The numbers of reactors it says something about.
+    pub reactors: &'static [u16],
 }
 
 /// What is there before the load.
@@ -18,13 +29,30 @@ pub struct Workload {
 pub enum Fill {
     /// Every key's value; read back before and after.
     Values,
+    /// What the first command of the mix, once per key, makes.
+    Itself,
     /// What this command, once per key, makes.
     Line(&'static str),
+    Nothing,
 }
+
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub enum Pace {
+    /// As fast as it is answered.
+    Closed,
+    /// An open loop at this part of what [`PACE_MAKER`] answers in a closed one.
+    PartOfPeak(f64),
+}
+
+/// All servers are sent the same open loop: one that this one can bear.
+pub const PACE_MAKER: &str = "redis";
+/// What is published, and where.
+pub const CHANNEL: &str = "news";
 
 const GET: &str = "GET __key__";
 const SET: &str = "SET __key__ __data__";
-const INCR: &str = "INCR __key__";
+const EXEC_5: &str = "MULTI ; SET __key__ __data__ ; SET __key__ __data__ ; SET __key__ __data__ ; \
+     SET __key__ __data__ ; SET __key__ __data__ ; EXEC";
 const MSET_10: &str = "MSET __key__ __data__ __key__ __data__ __key__ __data__ __key__ __data__ __key__ __data__ \
      __key__ __data__ __key__ __data__ __key__ __data__ __key__ __data__ __key__ __data__";
 const MGET_10: &str = "MGET __key__ __key__ __key__ __key__ __key__ __key__ __key__ __key__ __key__ __key__";
@@ -46,58 +74,110 @@ const FILL_100: &str = "RPUSH __key__ e00 e01 e02 e03 e04 e05 e06 e07 e08 e09 e1
      e68 e69 e70 e71 e72 e73 e74 e75 e76 e77 e78 e79 e80 e81 e82 e83 e84 e85 e86 e87 e88 e89 e90 e91 \
      e92 e93 e94 e95 e96 e97 e98 e99";
 
+type Commands = &'static [(u32, &'static str)];
+
+const ONE_AND_TWO: &[u16] = &[1, 2];
+
 /// A command on keys of one type, filled by itself.
-const fn of_type(name: &'static str, line: &'static str) -> Workload {
-    Workload { name, line, fill: Fill::Line(line), pipeline: 16, ..BASE }
+const fn of_type(name: &'static str, mix: Commands) -> Workload {
+    Workload { name, mix, fill: Fill::Itself, pipeline: 16, ..BASE }
 }
 
 /// A command that takes members out, of keys filled with 64 each.
-const fn taking(name: &'static str, line: &'static str, fill: &'static str) -> Workload {
-    Workload { name, line, fill: Fill::Line(fill), pipeline: 16, ..BASE }
+const fn taking(name: &'static str, mix: Commands, fill: &'static str) -> Workload {
+    Workload { name, mix, fill: Fill::Line(fill), pipeline: 16, ..BASE }
+}
+
+/// SETs that are written down.
+const fn journalled(name: &'static str, pipeline: usize, journal: Journal) -> Workload {
+    Workload { name, mix: &[(1, SET)], pipeline, journal, reactors: ONE_AND_TWO, ..BASE }
 }
 
 const BASE: Workload = Workload {
     name: "",
-    line: GET,
+    mix: &[(1, GET)],
+    pattern: Pattern::Uniform,
     fill: Fill::Values,
     clients: 50,
     pipeline: 1,
+    pace: Pace::Closed,
     keys: 100_000,
     data_size: 16,
+    journal: Journal::Off,
+    subscribers: 0,
+    reactors: &[1],
 };
 
-pub const WORKLOADS: [Workload; 24] = [
-    Workload { name: "get-p1", ..BASE },
-    Workload { name: "set-p1", line: SET, ..BASE },
-    Workload { name: "get-p16", pipeline: 16, ..BASE },
-    Workload { name: "set-p16", line: SET, pipeline: 16, ..BASE },
-    Workload { name: "get-p64", clients: 16, pipeline: 64, ..BASE },
-    Workload { name: "set-p64", line: SET, clients: 16, pipeline: 64, ..BASE },
-    Workload { name: "get-4k-p4", pipeline: 4, data_size: 4096, ..BASE },
-    Workload { name: "set-4k-p4", line: SET, pipeline: 4, data_size: 4096, ..BASE },
-    Workload { name: "set-5m-p16", line: SET, pipeline: 16, keys: 5_000_000, data_size: 64, ..BASE },
-    Workload { name: "incr-p16", line: INCR, fill: Fill::Line(INCR), pipeline: 16, ..BASE },
-    Workload { name: "mset10-p4", line: MSET_10, pipeline: 4, ..BASE },
-    Workload { name: "mget10-p4", line: MGET_10, pipeline: 4, ..BASE },
-    of_type("lpush-p16", "LPUSH __key__ __data__"),
-    of_type("rpush-p16", "RPUSH __key__ __data__"),
-    taking("lpop-p16", "LPOP __key__", FILL_LISTS),
-    of_type("sadd-p16", "SADD __key__ __key__"),
-    of_type("sadd-one-p16", "SADD set __key__"),
-    taking("spop-p16", "SPOP __key__", FILL_SETS),
-    of_type("hset-p16", "HSET __key__ __key__ __data__"),
-    of_type("zadd-p16", "ZADD __key__ 1 __key__"),
-    of_type("zadd-one-p16", "ZADD zset 1 __key__"),
-    taking("zpopmin-p16", "ZPOPMIN __key__", FILL_ZSETS),
-    of_type("xadd-p16", "XADD stream * field __data__ other __key__"),
+const BASE_GET: Workload = BASE;
+const BASE_SET: Workload = Workload { mix: &[(1, SET)], ..BASE };
+const GET_5M: Workload = Workload { pipeline: 16, keys: 5_000_000, data_size: 64, ..BASE_GET };
+const SET_5M: Workload = Workload { mix: BASE_SET.mix, ..GET_5M };
+
+pub const WORKLOADS: [Workload; 34] = [
+    Workload { name: "get-p1", reactors: ONE_AND_TWO, ..BASE_GET },
+    Workload { name: "set-p1", reactors: ONE_AND_TWO, ..BASE_SET },
+    Workload { name: "get-p16", pipeline: 16, reactors: ONE_AND_TWO, ..BASE_GET },
+    Workload { name: "set-p16", pipeline: 16, reactors: ONE_AND_TWO, ..BASE_SET },
+    Workload { name: "get-p64", clients: 16, pipeline: 64, ..BASE_GET },
+    Workload { name: "set-p64", clients: 16, pipeline: 64, ..BASE_SET },
+    Workload { name: "get-4k-p4", pipeline: 4, data_size: 4096, ..BASE_GET },
+    Workload { name: "set-4k-p4", pipeline: 4, data_size: 4096, ..BASE_SET },
+    Workload { name: "get-64k-p4", pipeline: 4, data_size: 65_536, keys: 4000, ..BASE_GET },
+    Workload { name: "set-64k-p4", pipeline: 4, data_size: 65_536, keys: 4000, ..BASE_SET },
+    Workload { name: "get-5m-p16", ..GET_5M },
+    Workload { name: "set-5m-p16", ..SET_5M },
+    of_type("incr-p16", &[(1, "INCR __key__")]),
+    Workload { name: "mset10-p4", mix: &[(1, MSET_10)], pipeline: 4, reactors: ONE_AND_TWO, ..BASE },
+    Workload { name: "mget10-p4", mix: &[(1, MGET_10)], pipeline: 4, ..BASE },
+    of_type("lpush-p16", &[(1, "LPUSH __key__ __data__")]),
+    of_type("rpush-p16", &[(1, "RPUSH __key__ __data__")]),
+    taking("lpop-p16", &[(1, "LPOP __key__")], FILL_LISTS),
+    of_type("sadd-p16", &[(1, "SADD __key__ __key__")]),
+    of_type("sadd-one-p16", &[(1, "SADD set __key__")]),
+    taking("spop-p16", &[(1, "SPOP __key__")], FILL_SETS),
+    of_type("hset-p16", &[(1, "HSET __key__ __key__ __data__")]),
+    of_type("zadd-p16", &[(1, "ZADD __key__ 1 __key__")]),
+    of_type("zadd-one-p16", &[(1, "ZADD zset 1 __key__")]),
+    taking("zpopmin-p16", &[(1, "ZPOPMIN __key__")], FILL_ZSETS),
+    of_type("xadd-p16", &[(1, "XADD stream * field __data__ other __key__")]),
     Workload {
         name: "lrange-p4",
-        line: "LRANGE __key__ 0 99",
+        mix: &[(1, "LRANGE __key__ 0 99")],
         fill: Fill::Line(FILL_100),
         pipeline: 4,
         keys: 1000,
         ..BASE
     },
+    Workload { name: "exec5-p16", mix: &[(1, EXEC_5)], pipeline: 16, reactors: ONE_AND_TWO, ..BASE },
+    Workload {
+        name: "publish-p16",
+        mix: &[(1, "PUBLISH news __data__")],
+        fill: Fill::Nothing,
+        clients: 10,
+        pipeline: 16,
+        subscribers: 50,
+        reactors: ONE_AND_TWO,
+        ..BASE
+    },
+    Workload {
+        name: "mix-zipf-p16",
+        mix: &[(8, GET), (2, SET)],
+        pattern: Pattern::Zipfian { exponent: 1.0 },
+        pipeline: 16,
+        reactors: ONE_AND_TWO,
+        ..BASE
+    },
+    Workload {
+        name: "mix-open-70",
+        mix: &[(1, GET), (1, SET)],
+        pipeline: 16,
+        pace: Pace::PartOfPeak(0.7),
+        reactors: ONE_AND_TWO,
+        ..BASE
+    },
+    journalled("set-p16-everysec", 16, Journal::EverySec),
+    journalled("set-p1-always", 1, Journal::Always),
+    journalled("set-p16-always", 16, Journal::Always),
 ];
 
 impl Workload {
@@ -120,12 +200,21 @@ mod tests {
         names.sort_unstable();
         names.dedup();
         assert_eq!(names.len(), WORKLOADS.len());
-        for workload in WORKLOADS {
-            let template = Template::parse(workload.line, &keys, workload.data_size).unwrap();
-            assert!(workload.name.starts_with(&template.name().to_lowercase()), "{}", workload.name);
-            if let Fill::Line(line) = workload.fill {
-                Template::parse(line, &keys, workload.data_size).unwrap();
+        for Workload { name, mix, fill, data_size, .. } in WORKLOADS {
+            let parse = |line| Template::parse(line, &keys, data_size).unwrap();
+            let commands: Vec<String> =
+                mix.iter().map(|(_, line)| parse(line).name().to_lowercase()).collect();
+            assert!(name.starts_with("mix") || name.starts_with(&commands[0]), "{name}");
+            if let Fill::Line(line) = fill {
+                parse(line);
             }
+        }
+    }
+
+    #[test]
+    fn what_is_published_goes_to_the_subscribers() {
+        for workload in WORKLOADS.iter().filter(|workload| workload.subscribers > 0) {
+            assert!(workload.mix[0].1.starts_with(&format!("PUBLISH {CHANNEL} ")));
         }
     }
 

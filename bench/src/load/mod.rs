@@ -9,6 +9,7 @@ mod cluster;
 pub mod connection;
 pub mod pace;
 pub mod session;
+mod subscribers;
 pub mod tally;
 pub mod target;
 pub mod written;
@@ -17,5 +18,6 @@ mod worker;
 
 pub use pace::Arrivals;
 pub use session::{Check, Limit, Phase, Progress, Role, Session, Shape as SessionShape};
+pub use subscribers::Subscribers;
 pub use tally::{RowTally, Tally};
 pub use target::{Address, Target};

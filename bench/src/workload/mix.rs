@@ -34,8 +34,20 @@ pub struct Source {
 impl Mix {
     /// A mix of one command.
     pub fn single(line: &str, keys: &KeySpace, data_size: usize, pattern: Pattern) -> Result<Self, Error> {
-        let row = Row { template: Template::parse(line, keys, data_size)?, ratio: 1, pattern };
-        Ok(Self { keys: keys.clone(), rows: vec![row] })
+        Self::of(&[(1, line)], keys, data_size, pattern)
+    }
+
+    /// A mix of several, all with the same keys and sizes.
+    pub fn of(
+        lines: &[(u32, &str)],
+        keys: &KeySpace,
+        data_size: usize,
+        pattern: Pattern,
+    ) -> Result<Self, Error> {
+        let row = |(ratio, line): &(u32, &str)| -> Result<Row, Error> {
+            Ok(Row { template: Template::parse(line, keys, data_size)?, ratio: *ratio, pattern })
+        };
+        Ok(Self { keys: keys.clone(), rows: lines.iter().map(row).collect::<Result<_, _>>()? })
     }
 
     /// The requests of connection `index` of `of`, the same for the same seed.
@@ -87,12 +99,8 @@ mod tests {
 
     fn mix(ratios: &[u32]) -> Mix {
         let keys = KeySpace::new(b"key:", 12, 0, 99).unwrap();
-        let row = |ratio: &u32| Row {
-            template: Template::parse("GET __key__", &keys, 16).unwrap(),
-            ratio: *ratio,
-            pattern: Pattern::Uniform,
-        };
-        Mix { rows: ratios.iter().map(row).collect(), keys }
+        let lines: Vec<(u32, &str)> = ratios.iter().map(|ratio| (*ratio, "GET __key__")).collect();
+        Mix::of(&lines, &keys, 16, Pattern::Uniform).unwrap()
     }
 
     #[test]
