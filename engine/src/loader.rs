@@ -181,9 +181,7 @@ impl<'p> Loader<'p> {
     }
 
     fn order(&mut self, index: usize, load: Load) -> Result<(), LoadError> {
-        let order = Order::Load { load, done: self.sender.clone() };
-        self.under_way[index] += 1;
-        self.tell(index, order)
+        self.tell(index, Order::Load { load, done: self.sender.clone() })
     }
 
     fn wait_for_one(&mut self) -> Result<(), LoadError> {
@@ -242,15 +240,19 @@ impl<'p> Loader<'p> {
         if let Some(start) = start {
             let mut start = Some(Box::new(start));
             for index in 0..self.waiting.len() {
-                self.under_way[index] += 1;
                 self.tell(index, Order::Journal { start: start.take(), done: self.sender.clone() })?;
             }
             self.fence()?;
         }
-        (0..self.waiting.len()).try_for_each(|index| self.tell(index, Order::Loaded))
+        for index in 0..self.waiting.len() {
+            self.tell(index, Order::Loaded { done: self.sender.clone() })?;
+        }
+        self.fence()
     }
 
-    fn tell(&self, index: usize, order: Order) -> Result<(), LoadError> {
+    /// Orders something that a reactor says is done.
+    fn tell(&mut self, index: usize, order: Order) -> Result<(), LoadError> {
+        self.under_way[index] += 1;
         self.plant.order(ReactorId::from_index(index), order).map_err(|_| LoadError::Reactor)
     }
 }

@@ -54,8 +54,8 @@ pub enum Order {
     Load { load: Load, done: Sender<Result<ReactorId, UnknownEffect>> },
     /// Journal what is done from now on, and say so; the reactor that gets a start writes it.
     Journal { start: Option<Box<JournalStart>>, done: Sender<Result<ReactorId, UnknownEffect>> },
-    /// Everything is loaded, and all journal if there is a journal: serve.
-    Loaded,
+    /// Everything is loaded, and all journal if there is a journal: serve, and say so.
+    Loaded { done: Sender<Result<ReactorId, UnknownEffect>> },
     /// Stop serving, and end.
     Stop,
 }
@@ -410,7 +410,10 @@ impl Reactor {
                     self.core.begin_journal(writer);
                     let _ = done.send(Ok(self.id));
                 }
-                Order::Loaded => self.core.end_loading(),
+                Order::Loaded { done } => {
+                    self.core.end_loading();
+                    let _ = done.send(Ok(self.id));
+                }
                 Order::Stop => self.stopping = true,
             }
         }

@@ -24,19 +24,6 @@ impl Client {
         Ok(Self { stream, buffer: Vec::new() })
     }
 
-    /// Whether the server has loaded what it loads, if it answers, be it with an error.
-    pub fn is_served(&mut self) -> io::Result<bool> {
-        self.send(&["PING"])?;
-        Ok(!self.read_raw()?.starts_with(b"-LOADING"))
-    }
-
-    /// Goes, and waits until the server has forgotten this connection.
-    pub fn leave(mut self) {
-        if self.send(&["QUIT"]).is_ok() {
-            while self.fill().is_ok() {}
-        }
-    }
-
     /// Sends a command and takes its reply.
     pub fn call<A: AsRef<[u8]>>(&mut self, args: &[A]) -> Value {
         value(&self.call_raw(args))

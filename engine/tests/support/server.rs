@@ -1,4 +1,4 @@
-//! Servers under test: started in a directory of their own, answering before the test goes on, killed when their
+//! Servers under test: started in a directory of their own, serving before the test goes on, killed when their
 //! handle is dropped.
 
 use std::fs::File;
@@ -14,6 +14,8 @@ use super::Client;
 const BOBBIN: &str = env!("CARGO_BIN_EXE_bobbin-server");
 const JOURNALLED: [&str; 2] = ["--appendonly", "yes"];
 const ORACLE: &str = "redis-server";
+/// What both servers log when they have loaded what they load.
+const READY: &str = "Ready to accept connections";
 /// Long, because the machine may be busy building.
 const START_TIMEOUT: Duration = Duration::from_secs(30);
 const PORT_TRIES: usize = 5;
@@ -24,6 +26,8 @@ pub struct Server {
     child: Child,
     pub port: u16,
     dir: TempDir,
+    /// Bytes of the log that are of those that served the directory before.
+    logged_before: usize,
 }
 
 /// Bobbin with two reactors, so that keys and connections are on both.
@@ -74,8 +78,8 @@ impl Server {
         let dir = TempDir::new().expect("a temporary directory");
         let port = free_port();
         let child = Self::spawn(program, file, port, dir.path(), directives);
-        let mut server = Self { child, port, dir };
-        if server.answers() { Ok(server) } else { Err(server.log()) }
+        let mut server = Self { child, port, dir, logged_before: 0 };
+        if server.serves() { Ok(server) } else { Err(server.log()) }
     }
 
     fn spawn(program: &str, file: Option<&Path>, port: u16, dir: &Path, directives: &[&str]) -> Child {
@@ -103,8 +107,9 @@ impl Server {
     pub fn try_again(&mut self, reactors: &str, directives: &[&str]) -> bool {
         let all = [&JOURNALLED, &["--reactors", reactors], directives].concat();
         self.port = free_port();
+        self.logged_before = self.log().len();
         self.child = Self::spawn(BOBBIN, None, self.port, self.dir.path(), &all);
-        self.answers()
+        self.serves()
     }
 
     /// kill -9.
@@ -120,25 +125,15 @@ impl Server {
         self.child.wait().expect("the child is ours").success()
     }
 
-    /// Waits until it serves. Nothing of that is left in its figures.
-    fn answers(&mut self) -> bool {
+    /// Waits until it says that it serves: whoever asked it would be in its figures.
+    fn serves(&mut self) -> bool {
         let deadline = Instant::now() + START_TIMEOUT;
-        let mut refusals = 0;
         while Instant::now() < deadline {
             if self.child.try_wait().expect("the child is ours").is_some() {
                 return false;
             }
-            if let Ok(mut client) = Client::try_connect(self.port)
-                && let Ok(is_served) = client.is_served()
-            {
-                if is_served && refusals > 0 {
-                    client.call_raw(&["CONFIG", "RESETSTAT"]);
-                }
-                client.leave();
-                if is_served {
-                    return true;
-                }
-                refusals += 1;
+            if self.log().get(self.logged_before..).is_some_and(|log| log.contains(READY)) {
+                return true;
             }
             std::thread::sleep(Duration::from_millis(10));
         }
