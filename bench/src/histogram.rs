@@ -29,7 +29,7 @@ pub struct Percentile {
 }
 
 /// A line of the detailed distribution.
-#[derive(Clone, Copy, Debug, Serialize)]
+#[derive(Clone, Copy, Debug)]
 pub struct Step {
     pub us: f64,
     pub percentile: f64,

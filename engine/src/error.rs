@@ -27,6 +27,9 @@ pub enum CommandError {
     OutOfMemory,
     #[error("NOAUTH Authentication required.")]
     NoAuth,
+    /// The keys are not for the node that is asked: what a cluster says then, with its code in front.
+    #[error("{0}")]
+    Redirected(Cow<'static, str>),
     /// Any other, with its code in front.
     #[error("{0}")]
     Text(Cow<'static, str>),

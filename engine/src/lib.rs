@@ -15,6 +15,7 @@ pub mod limits;
 pub mod loader;
 pub mod logging;
 pub mod mesh;
+pub mod nodes;
 pub mod observe;
 pub mod pubsub;
 pub mod rdb;

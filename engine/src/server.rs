@@ -118,13 +118,14 @@ fn announce_signals(events: Sender<Event>) -> io::Result<()> {
 }
 
 fn listeners(ready: &Ready) -> io::Result<Vec<Listener>> {
-    let tcp = ready
-        .listeners
-        .tcp()
-        .iter()
-        .map(|socket| Listener::tcp(socket, ready.config.tcp_keepalive.unsigned_abs()));
+    let keepalive_s = ready.config.tcp_keepalive.unsigned_abs();
+    let tcp = ready.listeners.tcp().iter().map(|socket| Listener::tcp(socket, keepalive_s, None));
+    let own = ready.listeners.own().iter().enumerate().flat_map(|(index, sockets)| {
+        let owner = Some(ReactorId::from_index(index));
+        sockets.iter().map(move |socket| Listener::tcp(socket, keepalive_s, owner))
+    });
     let unix = ready.listeners.unix().zip(ready.listeners.unix_path());
-    tcp.chain(unix.map(|(socket, path)| Listener::unix(socket, path))).collect()
+    tcp.chain(own).chain(unix.map(|(socket, path)| Listener::unix(socket, path))).collect()
 }
 
 /// Hex digits in a run id.

@@ -14,6 +14,7 @@ use crate::conn::{Closing, DEFAULT_USER};
 use crate::error::CommandError;
 use crate::limits::REDIS_VERSION;
 use crate::mesh::SessionBits;
+use crate::nodes::refuse_as_node;
 use crate::store::parse_canonical;
 
 /// Flags of what is answered before authentication.
@@ -178,12 +179,13 @@ fn hello(session: &mut Session<'_>, args: Args<'_>) -> Result<(), CommandError> 
     }
     let (version, id) = (greeting.version, session.conn.client_id);
     let spoken = version.unwrap_or(if session.conn.session.has(SessionBits::RESP3) { 3 } else { 2 });
-    session.reply(|reply| greet(reply, spoken, id));
+    let mode = session.core.env.config.mode();
+    session.reply(|reply| greet(reply, spoken, id, mode));
     Ok(())
 }
 
 /// Client libraries look at `server` and `version` to know what they may ask for.
-fn greet(reply: &mut Reply<'_>, spoken: i64, id: u64) {
+fn greet(reply: &mut Reply<'_>, spoken: i64, id: u64, mode: &str) {
     reply.map(7);
     for (name, value) in [("server", "redis"), ("version", REDIS_VERSION)] {
         reply.bulk(name.as_bytes());
@@ -193,7 +195,7 @@ fn greet(reply: &mut Reply<'_>, spoken: i64, id: u64) {
         reply.bulk(name.as_bytes());
         reply.int(value);
     }
-    for (name, value) in [("mode", "standalone"), ("role", "master")] {
+    for (name, value) in [("mode", mode), ("role", "master")] {
         reply.bulk(name.as_bytes());
         reply.bulk(value.as_bytes());
     }
@@ -202,7 +204,11 @@ fn greet(reply: &mut Reply<'_>, spoken: i64, id: u64) {
 }
 
 fn select(session: &mut Session<'_>, args: Args<'_>) -> Result<(), CommandError> {
-    session.conn.db = parse_db(args.at(1), &session.core.env)?;
+    let db = parse_db(args.at(1), &session.core.env)?;
+    if db != 0 {
+        refuse_as_node(session.conn.session, "SELECT")?;
+    }
+    session.conn.db = db;
     session.ok();
     Ok(())
 }

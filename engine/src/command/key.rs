@@ -7,6 +7,7 @@ use super::spec::{Command, Group, KeySpec, Merge, Run, command, flag, key_flag};
 use super::{Args, Cx, Event, help};
 use crate::error::CommandError;
 use crate::mesh::SessionBits;
+use crate::nodes::refuse_as_node;
 use crate::store::{Entry, Value};
 
 const REMOVED: &[KeySpec] = &[KeySpec::range(1, -1, 1, key_flag::RM | key_flag::DELETE)];
@@ -176,6 +177,9 @@ fn put(cx: &mut Cx<'_>, db: usize, entry: Entry) {
 fn copy(cx: &mut Cx<'_>, args: Args<'_>, reply: &mut Reply<'_>) -> Result<(), CommandError> {
     let (from, to) = (args.at(1), args.at(2));
     let options = CopyOptions::parse(cx, args)?;
+    if options.db != cx.db {
+        refuse_as_node(cx.session, "Copying to another database")?;
+    }
     if options.db == cx.db && from == to {
         return Err(SAME_OBJECT);
     }
@@ -224,6 +228,7 @@ fn copy_to(cx: &mut Cx<'_>, from: &[u8], to: &[u8], options: CopyOptions) -> boo
 }
 
 fn move_key(cx: &mut Cx<'_>, args: Args<'_>, reply: &mut Reply<'_>) -> Result<(), CommandError> {
+    refuse_as_node(cx.session, "MOVE")?;
     let key = args.at(1);
     let to = usize::from(parse_db(args.at(2), cx.env)?);
     if to == cx.db {

@@ -7,6 +7,7 @@ use super::{Args, OwnedArgs, Session};
 use crate::core::{Core, Env};
 use crate::errand::{Errand, Need, Targets};
 use crate::error::CommandError;
+use crate::nodes::refuse_as_node;
 use crate::store::parse_canonical;
 
 const ALL_SHARDS_OK: &[&str] = &["request_policy:all_shards", "response_policy:all_succeeded"];
@@ -68,7 +69,7 @@ fn existing_db(number: i64, env: &Env) -> Result<u16, CommandError> {
 
 fn dbsize(session: &mut Session<'_>, _: Args<'_>) -> Result<(), CommandError> {
     let db = session.conn.db as usize;
-    session.ask(DbSize { db }, Targets::All);
+    session.ask(DbSize { db }, session.own_keys());
     Ok(())
 }
 
@@ -150,6 +151,7 @@ impl Errand for Flush {
 }
 
 fn swapdb(session: &mut Session<'_>, args: Args<'_>) -> Result<(), CommandError> {
+    refuse_as_node(session.conn.session, "SWAPDB")?;
     let number = |index: usize| parse_canonical(args.at(index)).filter(|n| i32::try_from(*n).is_ok());
     let first = number(1).ok_or(CommandError::text("ERR invalid first DB index"))?;
     let second = number(2).ok_or(CommandError::text("ERR invalid second DB index"))?;

@@ -9,6 +9,7 @@ pub mod bitfield;
 pub mod bitmap;
 pub mod blocking;
 pub mod client;
+pub mod cluster;
 pub mod config;
 pub mod connection;
 mod context;

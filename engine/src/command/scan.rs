@@ -13,6 +13,8 @@
 //!
 //! Refuses: nothing that is a number. A cursor of a shard that is not there is the end.
 
+use std::ops::Range;
+
 use bobbin_proto::{Reply, Version};
 
 use super::spec::{Command, Group, Run, acl, command, flag};
@@ -78,7 +80,7 @@ impl Pattern {
 
 fn keys(session: &mut Session<'_>, args: Args<'_>) -> Result<(), CommandError> {
     let errand = Keys { db: session.conn.db as usize, pattern: Pattern::new(args.at(1)) };
-    session.ask(errand, Targets::All);
+    session.ask(errand, session.own_keys());
     Ok(())
 }
 
@@ -119,16 +121,20 @@ fn reply_found(found: &[Found], reply: &mut Reply<'_>) {
 
 fn scan(session: &mut Session<'_>, args: Args<'_>) -> Result<(), CommandError> {
     let cursor = parse_cursor(args.at(1)).ok_or(CommandError::text("ERR invalid cursor"))?;
-    let scan = Scan::parse(session.conn.db as usize, cursor, args)?;
-    let reactors = session.core.env.shared.reactors();
-    if scan.shard >= reactors {
+    let shards = match session.own_keys() {
+        Targets::One(own) => own.index()..own.index() + 1,
+        Targets::All | Targets::These(_) => 0..session.core.env.shared.reactors(),
+    };
+    let scan = Scan::parse(session.conn.db as usize, cursor, shards, args)?;
+    if !scan.shards.contains(&scan.shard) {
         session.reply(|reply| reply_page(0, &[], reply));
         return Ok(());
     }
     // Keys are spread evenly: if this shard holds more than a call answers, so do the others, and the cursor's alone
     // is asked.
     let small = session.core.shard.keyspace.db(scan.db).len() <= scan.count;
-    let targets = if small { Targets::All } else { Targets::One(ReactorId::from_index(scan.shard)) };
+    let alone = !small || scan.shards.len() == 1;
+    let targets = if alone { Targets::One(ReactorId::from_index(scan.shard)) } else { Targets::All };
     session.ask(scan, targets);
     Ok(())
 }
@@ -170,6 +176,8 @@ impl TypeFilter {
 #[derive(Debug)]
 struct Scan {
     db: usize,
+    /// Those to be scanned.
+    shards: Range<usize>,
     shard: usize,
     /// Within the shard.
     cursor: u64,
@@ -181,10 +189,12 @@ struct Scan {
 const COUNT_DEFAULT: usize = 10;
 
 impl Scan {
-    fn parse(db: usize, cursor: u64, args: Args<'_>) -> Result<Self, CommandError> {
+    fn parse(db: usize, cursor: u64, shards: Range<usize>, args: Args<'_>) -> Result<Self, CommandError> {
+        let first = shards.start;
         let mut scan = Self {
             db,
-            shard: (cursor / CURSOR_END) as usize,
+            shards,
+            shard: if cursor == 0 { first } else { (cursor / CURSOR_END) as usize },
             cursor: cursor % CURSOR_END,
             count: COUNT_DEFAULT,
             pattern: Pattern(None),
@@ -263,10 +273,9 @@ impl Errand for Scan {
     fn finish(
         &self,
         pages: Vec<Option<Page>>,
-        core: &mut Core,
+        _: &mut Core,
         reply: &mut Reply<'_>,
     ) -> Result<(), CommandError> {
-        let reactors = core.env.shared.reactors();
         let (mut found, mut visited) = (Vec::new(), 0);
         let (mut shard, mut next) = (self.shard, self.cursor);
         for page in pages.into_iter().flatten() {
@@ -282,7 +291,7 @@ impl Errand for Scan {
             }
             shard += 1;
         }
-        let cursor = if shard == reactors { 0 } else { shard as u64 * CURSOR_END + next };
+        let cursor = if shard == self.shards.end { 0 } else { shard as u64 * CURSOR_END + next };
         reply_page(cursor, &found, reply);
         Ok(())
     }
@@ -296,7 +305,7 @@ fn reply_page(cursor: u64, found: &[Found], reply: &mut Reply<'_>) {
 
 fn randomkey(session: &mut Session<'_>, _: Args<'_>) -> Result<(), CommandError> {
     let db = session.conn.db as usize;
-    session.ask(RandomKey { db }, Targets::All);
+    session.ask(RandomKey { db }, session.own_keys());
     Ok(())
 }
 

@@ -8,6 +8,7 @@ use super::{Args, Command};
 use crate::conn::Conn;
 use crate::core::Core;
 use crate::errand::{Asked, Errand, Targets};
+use crate::mesh::SessionBits;
 
 /// The context of one command that runs on its connection's reactor.
 #[derive(Debug)]
@@ -46,6 +47,12 @@ impl<'a> Session<'a> {
         self.asked = true;
         let asked = Asked { command: self.command, args: self.args.into() };
         self.core.ask(self.conn, asked, Arc::new(errand), targets);
+    }
+
+    /// Whose keys the connection is told of: all reactors', or as by a node of a cluster those of its own.
+    pub fn own_keys(&self) -> Targets {
+        let as_node = self.conn.session.has(SessionBits::AS_NODE);
+        if as_node { Targets::One(self.core.id) } else { Targets::All }
     }
 
     /// Whether the command sent an errand out, and so has not run to its end.

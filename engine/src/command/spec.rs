@@ -162,6 +162,7 @@ pub mod key_flag {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Group {
     Bitmap,
+    Cluster,
     Connection,
     Generic,
     Geo,
@@ -178,8 +179,9 @@ pub enum Group {
 }
 
 impl Group {
-    pub const ALL: [Self; 14] = [
+    pub const ALL: [Self; 15] = [
         Self::Bitmap,
+        Self::Cluster,
         Self::Connection,
         Self::Generic,
         Self::Geo,
@@ -198,6 +200,7 @@ impl Group {
     pub const fn name(self) -> &'static str {
         match self {
             Self::Bitmap => "bitmap",
+            Self::Cluster => "cluster",
             Self::Connection => "connection",
             Self::Generic => "generic",
             Self::Geo => "geo",
@@ -223,7 +226,7 @@ impl Group {
             Self::Hash => acl::HASH,
             Self::Hyperloglog => acl::HYPERLOGLOG,
             Self::List => acl::LIST,
-            Self::Pubsub | Self::Server => 0,
+            Self::Cluster | Self::Pubsub | Self::Server => 0,
             Self::Set => acl::SET,
             Self::SortedSet => acl::SORTEDSET,
             Self::Stream => acl::STREAM,
@@ -651,6 +654,14 @@ impl Command {
         }
         if let Some((index, flags)) = self.further_key_of(args) {
             each(index, flags & key_flag::RO == 0);
+        }
+    }
+
+    /// Every argument that has a slot: keys, and the channels of shards.
+    pub fn slotted_of(&self, args: Args<'_>, mut each: impl FnMut(usize)) {
+        self.keys.iter().for_each(|spec| spec.visit(args, &mut each));
+        if let Some((index, _)) = self.further_key_of(args) {
+            each(index);
         }
     }
 

@@ -9,6 +9,7 @@ const FAMILIES: &[&[Command]] = &[
     super::bitfield::ROWS,
     super::bitmap::ROWS,
     super::client::ROWS,
+    super::cluster::ROWS,
     super::config::ROWS,
     super::connection::ROWS,
     super::counter::ROWS,

@@ -51,6 +51,13 @@ choices! {
         Nothing = "nothing",
     }
 
+    /// What of a node clients of a cluster are told to connect to.
+    EndpointType {
+        Ip = "ip",
+        Hostname = "hostname",
+        Unknown = "unknown-endpoint",
+    }
+
     /// Which keys make room when `maxmemory` is reached, and in what order.
     MaxmemoryPolicy {
         VolatileLru = "volatile-lru",

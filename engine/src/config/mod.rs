@@ -22,7 +22,7 @@ pub mod syntax;
 mod table;
 mod words;
 
-pub use choices::{AppendFsync, LogLevel, MaxmemoryPolicy, ProtectedAction};
+pub use choices::{AppendFsync, EndpointType, LogLevel, MaxmemoryPolicy, ProtectedAction};
 pub use cli::{Arguments, Invocation, USAGE};
 pub use directive::{Change, Class, Directive};
 pub use kind::{Kind, memory_value};
@@ -36,6 +36,13 @@ pub use words::{
     BindAddress, BindAddresses, CpuList, OutputBufferLimit, OutputBufferLimits, Percentiles, Phrase,
     SavePoint, SavePoints,
 };
+
+impl Config {
+    /// How the server presents itself: `redis_mode` of INFO.
+    pub fn mode(&self) -> &'static str {
+        if self.cluster_enabled { "cluster" } else { "standalone" }
+    }
+}
 
 /// One `rename-command`: the command `from` is known as `to`, or not at all if `to` is empty.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -7,7 +7,7 @@
 
 use super::{
     checks,
-    choices::{AppendFsync, LogLevel, MaxmemoryPolicy, ProtectedAction},
+    choices::{AppendFsync, EndpointType, LogLevel, MaxmemoryPolicy, ProtectedAction},
     directive::{Change, Class, Directive, Field, directives},
     kind::{
         Kind, LONG_MAX, between, checked, checked_words, count, memory, memory_any, positive, seconds,
@@ -190,25 +190,26 @@ Inert Runtime "propagation-error-behavior" => propagation_error_behavior: Text, 
 }
 
 group "Cluster" {
-Inert Start "cluster-enabled" => cluster_enabled: bool, Kind::Bool, "no", "There is no cluster: the server runs alone.";
-Inert Start "cluster-config-file" => cluster_config_file: Text, text(), "nodes.conf", "There is no cluster.";
-Inert Runtime "cluster-node-timeout" => cluster_node_timeout: i64, timed(0, LONG_MAX, "milliseconds"), "15000", "There is no cluster.";
-Inert Start "cluster-port" => cluster_port: u16, between(0, 65535), "0", "There is no cluster.";
-Inert Runtime "cluster-announce-ip" => cluster_announce_ip: Text, text(), "", "There is no cluster.";
-Inert Runtime "cluster-announce-hostname" => cluster_announce_hostname: Text, checked("a host name", checks::host_name), "", "There is no cluster.";
-Inert Runtime "cluster-announce-human-nodename" => cluster_announce_human_nodename: Text, text(), "", "There is no cluster.";
-Inert Runtime "cluster-announce-port" => cluster_announce_port: u16, between(0, 65535), "0", "There is no cluster.";
-Inert Runtime "cluster-announce-tls-port" => cluster_announce_tls_port: u16, between(0, 65535), "0", "There is no cluster.";
-Inert Runtime "cluster-announce-bus-port" => cluster_announce_bus_port: u16, between(0, 65535), "0", "There is no cluster.";
-Inert Runtime "cluster-preferred-endpoint-type" => cluster_preferred_endpoint_type: Text, Kind::Choice(&["ip", "hostname", "unknown-endpoint"]), "ip", "There is no cluster.";
-Inert Runtime "cluster-replica-validity-factor" | "cluster-slave-validity-factor" => cluster_replica_validity_factor: i32, count(), "10", "There is no cluster.";
-Inert Runtime "cluster-replica-no-failover" | "cluster-slave-no-failover" => cluster_replica_no_failover: bool, Kind::Bool, "no", "There is no cluster.";
-Inert Runtime "cluster-migration-barrier" => cluster_migration_barrier: i32, count(), "1", "There is no cluster.";
-Inert Runtime "cluster-allow-replica-migration" => cluster_allow_replica_migration: bool, Kind::Bool, "yes", "There is no cluster.";
-Inert Runtime "cluster-require-full-coverage" => cluster_require_full_coverage: bool, Kind::Bool, "yes", "There is no cluster.";
-Inert Runtime "cluster-allow-reads-when-down" => cluster_allow_reads_when_down: bool, Kind::Bool, "no", "There is no cluster.";
-Inert Runtime "cluster-allow-pubsubshard-when-down" => cluster_allow_pubsubshard_when_down: bool, Kind::Bool, "yes", "There is no cluster.";
-Inert Runtime "cluster-link-sendbuf-limit" => cluster_link_sendbuf_limit: u64, memory_any(), "0", "There is no cluster.";
+Live Start "cluster-enabled" => cluster_enabled: bool, Kind::Bool, "no", "Shows each reactor as a node of a cluster on a port of its own, so that clients send each key to the core that has it.";
+Live Start "cluster-reactor-port" => cluster_reactor_port: u16, between(0, 65535), "0", "Port of the first reactor as a node; the others' follow it. 0 is the one after port.";
+Inert Start "cluster-config-file" => cluster_config_file: Text, text(), "nodes.conf", "The nodes are the reactors of one process.";
+Inert Runtime "cluster-node-timeout" => cluster_node_timeout: i64, timed(0, LONG_MAX, "milliseconds"), "15000", "The nodes are the reactors of one process.";
+Inert Start "cluster-port" => cluster_port: u16, between(0, 65535), "0", "The nodes are the reactors of one process.";
+Live Runtime "cluster-announce-ip" => cluster_announce_ip: Text, text(), "", "Address that nodes are shown with; empty: the one that the client has used.";
+Live Runtime "cluster-announce-hostname" => cluster_announce_hostname: Text, checked("a host name", checks::host_name), "", "Host name that nodes are shown with.";
+Inert Runtime "cluster-announce-human-nodename" => cluster_announce_human_nodename: Text, text(), "", "The nodes are the reactors of one process.";
+Live Runtime "cluster-announce-port" => cluster_announce_port: u16, between(0, 65535), "0", "Port that the first reactor is shown with; the others' follow it. 0: the one that it has.";
+Inert Runtime "cluster-announce-tls-port" => cluster_announce_tls_port: u16, between(0, 65535), "0", "The nodes are the reactors of one process.";
+Inert Runtime "cluster-announce-bus-port" => cluster_announce_bus_port: u16, between(0, 65535), "0", "The nodes are the reactors of one process.";
+Live Runtime "cluster-preferred-endpoint-type" => cluster_preferred_endpoint_type: EndpointType, EndpointType::KIND, "ip", "What clients are told to connect to.";
+Inert Runtime "cluster-replica-validity-factor" | "cluster-slave-validity-factor" => cluster_replica_validity_factor: i32, count(), "10", "The nodes are the reactors of one process.";
+Inert Runtime "cluster-replica-no-failover" | "cluster-slave-no-failover" => cluster_replica_no_failover: bool, Kind::Bool, "no", "The nodes are the reactors of one process.";
+Inert Runtime "cluster-migration-barrier" => cluster_migration_barrier: i32, count(), "1", "The nodes are the reactors of one process.";
+Inert Runtime "cluster-allow-replica-migration" => cluster_allow_replica_migration: bool, Kind::Bool, "yes", "The nodes are the reactors of one process.";
+Inert Runtime "cluster-require-full-coverage" => cluster_require_full_coverage: bool, Kind::Bool, "yes", "The nodes are the reactors of one process.";
+Inert Runtime "cluster-allow-reads-when-down" => cluster_allow_reads_when_down: bool, Kind::Bool, "no", "The nodes are the reactors of one process.";
+Inert Runtime "cluster-allow-pubsubshard-when-down" => cluster_allow_pubsubshard_when_down: bool, Kind::Bool, "yes", "The nodes are the reactors of one process.";
+Inert Runtime "cluster-link-sendbuf-limit" => cluster_link_sendbuf_limit: u64, memory_any(), "0", "The nodes are the reactors of one process.";
 }
 
 group "TLS" {

@@ -109,7 +109,7 @@ mod tests {
             local: "[::1]:6379".parse().unwrap(),
         };
         let id = ConnId { index: 0, generation: 0 };
-        Conn::new(id, 42, Accepted { fd: 9, endpoints }, 10_000, true)
+        Conn::new(id, 42, Accepted { fd: 9, endpoints, is_direct: false }, 10_000, true)
     }
 
     fn line(conn: &Conn) -> String {

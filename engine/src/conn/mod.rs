@@ -208,6 +208,8 @@ pub struct About {
 pub struct Accepted {
     pub fd: i32,
     pub endpoints: Endpoints,
+    /// It came by a reactor's own port.
+    pub is_direct: bool,
 }
 
 impl Conn {
@@ -223,7 +225,7 @@ impl Conn {
             has_written: false,
             order: ReplyOrder::default(),
             db: 0,
-            session: SessionBits::default(),
+            session: SessionBits(if accepted.is_direct { SessionBits::AS_NODE } else { 0 }),
             authenticated,
             reply_mode: ReplyMode::On,
             closing: Closing::No,
@@ -266,7 +268,11 @@ impl Conn {
     /// Not every command may be run, or not at once: checked for each, so it is one test.
     #[inline]
     pub fn is_restricted(&self) -> bool {
-        !self.authenticated | self.monitor | self.multi.is_open | self.subscribed.is_some()
+        !self.authenticated
+            | self.monitor
+            | self.multi.is_open
+            | self.subscribed.is_some()
+            | self.session.has(SessionBits::AS_NODE)
     }
 
     /// A command ran, or is on its way.
@@ -280,7 +286,7 @@ impl Conn {
     /// RESET: the session is as new. What the client library said of itself stays true.
     pub fn reset(&mut self, authenticated: bool) {
         self.db = 0;
-        self.session = SessionBits::default();
+        self.session = SessionBits(self.session.0 & SessionBits::AS_NODE);
         self.authenticated = authenticated;
         self.reply_mode = ReplyMode::On;
         self.monitor = false;

@@ -60,9 +60,10 @@ impl Core {
         self.observed.loops.went_round(us);
     }
 
-    /// Input: this reactor accepted a socket. The reactor with the fewest clients will serve it.
+    /// Input: this reactor accepted a socket. The reactor with the fewest clients will serve it, or this one, if the
+    /// socket came by its own port.
     pub fn accepted(&mut self, accepted: Accepted) {
-        let target = self.env.shared.least_busy(self.id);
+        let target = if accepted.is_direct { self.id } else { self.env.shared.least_busy(self.id) };
         self.env.shared.client_came(target);
         self.outbox.post(target, Message::Adopt(accepted));
     }

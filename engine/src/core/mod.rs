@@ -22,6 +22,7 @@ mod loading;
 mod observing;
 mod outbox;
 mod pubsub;
+mod redirect;
 mod settle;
 mod shard;
 mod submit;

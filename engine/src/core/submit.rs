@@ -122,7 +122,7 @@ impl Core {
             return Err(CommandError::text("LOADING Bobbin is loading the dataset in memory"));
         }
         if conn.is_restricted() {
-            self.check_restricted(conn, row)?;
+            self.check_restricted(conn, row, args)?;
         }
         if self.env.config.maxmemory > 0 && flags_of(conn, row, flag::DENYOOM) {
             self.make_room();
@@ -139,8 +139,13 @@ impl Core {
     }
 
     /// A password that is no longer asked for need not be given. Monitors keep off the keys, as in Redis.
-    #[cold]
-    fn check_restricted(&self, conn: &Conn, row: &'static Command) -> Result<(), CommandError> {
+    #[inline(never)]
+    fn check_restricted(
+        &self,
+        conn: &Conn,
+        row: &'static Command,
+        args: Args<'_>,
+    ) -> Result<(), CommandError> {
         if !conn.authenticated && !row.has(flag::NO_AUTH) && !self.env.config.requirepass.is_empty() {
             return Err(CommandError::NoAuth);
         }
@@ -157,7 +162,7 @@ impl Core {
         if conn.multi.is_open && row.has(flag::NO_MULTI) {
             return Err(CommandError::text("ERR Command not allowed inside a transaction"));
         }
-        Ok(())
+        if conn.session.has(SessionBits::AS_NODE) { self.check_slots(conn, row, args) } else { Ok(()) }
     }
 
     #[cold]
@@ -175,7 +180,8 @@ impl Core {
         let version = conn.version();
         if row.is_some_and(|row| row.has(flag::RUNS_QUEUE)) {
             self.discard(conn);
-            let error = aborted_because(error);
+            let is_redirected = matches!(error, CommandError::Redirected(_));
+            let error = if is_redirected { error.clone() } else { aborted_because(error) };
             self.observed.errors.count(&error);
             conn.reply(|out| error.write(&mut Reply::new(out, version)));
         } else {

@@ -27,6 +27,8 @@ impl SessionBits {
     pub const HOLDS_LOCKS: u16 = 1 << 3;
     /// Part of a transaction: no command waits.
     pub const NEVER_WAITS: u16 = 1 << 4;
+    /// It came by a reactor's own port, and is treated as by a node of a cluster.
+    pub const AS_NODE: u16 = 1 << 5;
 
     #[inline]
     pub const fn has(self, bit: u16) -> bool {

@@ -1,7 +1,7 @@
 //! Listening sockets, and what is asked of a socket that they accept.
 //!
 //! One listening socket per address, shared by all reactors: each accepts from it, and hands the connection to the
-//! reactor that has fewest. With `SO_REUSEPORT` instead, a second server on the same port would go unnoticed, and
+//! reactor that has fewest. A reactor's own port (`nodes`) is its alone. With `SO_REUSEPORT` instead, a second server on the same port would go unnoticed, and
 //! one reactor would get twice another's connections.
 
 use std::io;
@@ -14,6 +14,7 @@ use std::time::Duration;
 use rustix::net::{getpeername, getsockname, sockopt};
 
 use crate::conn::{Accepted, Endpoints};
+use crate::ids::ReactorId;
 
 /// Unacknowledged keep-alive probes before a peer is given up; Redis's number.
 const KEEPALIVE_PROBES: u32 = 3;
@@ -24,22 +25,29 @@ pub struct Listener {
     socket: OwnedFd,
     /// Shown as both ends of the connections of a Unix socket.
     path: Option<String>,
+    /// The reactor that alone accepts from it, and serves whoever comes.
+    owner: Option<ReactorId>,
 }
 
 impl Listener {
     /// What is set here, accepted sockets inherit.
-    pub fn tcp(socket: &TcpListener, keepalive_s: u32) -> io::Result<Self> {
+    pub fn tcp(socket: &TcpListener, keepalive_s: u32, owner: Option<ReactorId>) -> io::Result<Self> {
         sockopt::set_tcp_nodelay(socket, true)?;
         set_keepalive(socket.as_fd(), keepalive_s)?;
-        Ok(Self { socket: socket.try_clone()?.into(), path: None })
+        Ok(Self { socket: socket.try_clone()?.into(), path: None, owner })
     }
 
     pub fn unix(socket: &UnixListener, path: &Path) -> io::Result<Self> {
-        Ok(Self { socket: socket.try_clone()?.into(), path: Some(path.display().to_string()) })
+        Ok(Self { socket: socket.try_clone()?.into(), path: Some(path.display().to_string()), owner: None })
     }
 
     pub(super) fn fd(&self) -> RawFd {
         self.socket.as_raw_fd()
+    }
+
+    /// Whether a reactor accepts from it.
+    pub(super) fn serves(&self, reactor: ReactorId) -> bool {
+        self.owner.is_none_or(|owner| owner == reactor)
     }
 
     /// Who has connected. Fails when the peer is gone already.
@@ -51,7 +59,7 @@ impl Listener {
                 local: SocketAddr::try_from(getsockname(socket)?)?,
             },
         };
-        Ok(Accepted { fd: socket.as_raw_fd(), endpoints })
+        Ok(Accepted { fd: socket.as_raw_fd(), endpoints, is_direct: self.owner.is_some() })
     }
 }
 

@@ -168,7 +168,9 @@ impl Reactor {
         let plant = Arc::clone(&self.plant);
         self.ring.poll_readable(plant.inboxes[self.id.index()].bell.as_raw_fd(), Token::Control);
         for (index, listener) in plant.listeners.iter().enumerate() {
-            self.ring.accept(listener.fd(), Token::Accept(index as u32));
+            if listener.serves(self.id) {
+                self.ring.accept(listener.fd(), Token::Accept(index as u32));
+            }
         }
         while !self.stopping {
             self.wait()?;

@@ -18,6 +18,7 @@ use std::{
 use rustix::net::{AddressFamily, SocketFlags, SocketType, bind, ipproto, listen, socket_with, sockopt};
 
 use crate::config::{BindAddress, Config};
+use crate::nodes::first_port;
 
 #[derive(Debug, thiserror::Error)]
 pub enum ListenError {
@@ -37,6 +38,14 @@ pub enum ListenError {
         "there is nothing to listen on: port is 0 or bind is empty, and there is no unixsocket. Set one of them"
     )]
     Nothing,
+    #[error(
+        "cluster-enabled wants a port for each reactor, and port is 0: say with --cluster-reactor-port where they begin"
+    )]
+    NoOwnPort,
+    #[error(
+        "{reactors} reactors want a port each from {first} on, and there are only 65535: choose another with --cluster-reactor-port"
+    )]
+    OwnPorts { first: u16, reactors: usize },
     #[error("{} is in use: another program answers there. Stop it, or choose another with --unixsocket", path.display())]
     SocketInUse { path: PathBuf },
     #[error("{} exists and is not a socket. Remove it, or choose another with --unixsocket", path.display())]
@@ -50,6 +59,8 @@ pub enum ListenError {
 pub struct Listeners {
     tcp: Vec<TcpListener>,
     addresses: Vec<SocketAddr>,
+    /// By reactor: those of its own port.
+    own: Vec<Vec<TcpListener>>,
     unix: Option<UnixSocket>,
     warnings: Vec<String>,
 }
@@ -62,11 +73,23 @@ pub struct UnixSocket {
 }
 
 impl Listeners {
-    pub fn open(config: &Config) -> Result<Self, ListenError> {
-        let mut listeners = Self { tcp: Vec::new(), addresses: Vec::new(), unix: None, warnings: Vec::new() };
-        let binds = if config.port == 0 { &[] } else { config.bind.0.as_slice() };
-        for bind in binds {
-            listeners.add(bind, config)?;
+    pub fn open(config: &Config, reactors: usize) -> Result<Self, ListenError> {
+        let mut listeners = Self {
+            tcp: Vec::new(),
+            addresses: Vec::new(),
+            own: Vec::new(),
+            unix: None,
+            warnings: Vec::new(),
+        };
+        if config.port != 0 {
+            let bound = listeners.bind_all(config, config.port)?;
+            (listeners.addresses, listeners.tcp) = bound.into_iter().unzip();
+        }
+        if config.cluster_enabled {
+            for port in own_ports(config, reactors)? {
+                let bound = listeners.bind_all(config, port)?;
+                listeners.own.push(bound.into_iter().map(|(_, socket)| socket).collect());
+            }
         }
         listeners.unix = config.unixsocket.path().map(|path| UnixSocket::open(path, config)).transpose()?;
         if listeners.tcp.is_empty() && listeners.unix.is_none() {
@@ -77,6 +100,11 @@ impl Listeners {
 
     pub fn tcp(&self) -> &[TcpListener] {
         &self.tcp
+    }
+
+    /// By reactor: the sockets of its own port.
+    pub fn own(&self) -> &[Vec<TcpListener>] {
+        &self.own
     }
 
     pub fn unix(&self) -> Option<&UnixListener> {
@@ -96,35 +124,49 @@ impl Listeners {
         &self.warnings
     }
 
-    fn add(&mut self, bind: &BindAddress, config: &Config) -> Result<(), ListenError> {
-        let address = match resolve(&bind.address, config.port) {
+    /// Listens on a port of every address.
+    fn bind_all(
+        &mut self,
+        config: &Config,
+        port: u16,
+    ) -> Result<Vec<(SocketAddr, TcpListener)>, ListenError> {
+        let bound =
+            config.bind.0.iter().filter_map(|bind| self.bind(bind, port, config.tcp_backlog).transpose());
+        bound.collect()
+    }
+
+    /// Listens on an address; on none, if it is optional and missing.
+    fn bind(
+        &mut self,
+        bind: &BindAddress,
+        port: u16,
+        backlog: i32,
+    ) -> Result<Option<(SocketAddr, TcpListener)>, ListenError> {
+        let address = match resolve(&bind.address, port) {
             Err(cause) if !bind.optional => {
                 return Err(ListenError::Name { name: bind.address.clone(), cause });
             }
-            Err(cause) => return self.leave_out(&bind.address, &cause),
+            Err(cause) => return Ok(self.leave_out(&bind.address, &cause)),
             Ok(address) => address,
         };
-        match tcp_listener(address, config.tcp_backlog) {
-            Err(cause) if bind.optional && is_missing(&cause) => self.leave_out(&bind.address, &cause),
+        match tcp_listener(address, backlog) {
+            Err(cause) if bind.optional && is_missing(&cause) => Ok(self.leave_out(&bind.address, &cause)),
             Err(cause) => Err(match cause.kind() {
                 io::ErrorKind::AddrInUse => ListenError::PortInUse { address },
                 io::ErrorKind::PermissionDenied => ListenError::NotAllowed { address },
                 _ => ListenError::Address { address, cause },
             }),
-            Ok(listener) => {
-                self.addresses.push(address);
-                self.tcp.push(listener);
-                Ok(())
-            }
+            Ok(listener) => Ok(Some((address, listener))),
         }
     }
 
     /// The server's own default asks for an address that many machines lack: nothing to warn of.
-    fn leave_out(&mut self, name: &str, cause: &io::Error) -> Result<(), ListenError> {
-        if name != "::1" {
-            self.warnings.push(format!("not listening on the optional bind address {name}: {cause}"));
+    fn leave_out<T>(&mut self, name: &str, cause: &io::Error) -> Option<T> {
+        let warning = format!("not listening on the optional bind address {name}: {cause}");
+        if name != "::1" && !self.warnings.contains(&warning) {
+            self.warnings.push(warning);
         }
-        Ok(())
+        None
     }
 }
 
@@ -160,6 +202,14 @@ fn clear(path: &Path) -> Result<(), ListenError> {
         return Err(ListenError::SocketInUse { path: path.to_owned() });
     }
     fs::remove_file(path).map_err(|cause| ListenError::Path { path: path.to_owned(), cause })
+}
+
+/// The reactors' own ports.
+fn own_ports(config: &Config, reactors: usize) -> Result<impl Iterator<Item = u16>, ListenError> {
+    let first = first_port(config).filter(|_| config.port != 0 || config.cluster_reactor_port != 0);
+    let first = first.ok_or(ListenError::NoOwnPort)?;
+    let last = u16::try_from(usize::from(first) + reactors.saturating_sub(1));
+    last.map(|last| first..=last).map_err(|_| ListenError::OwnPorts { first, reactors })
 }
 
 /// The first address of `name`, which may be a host name.
@@ -234,7 +284,7 @@ mod tests {
     #[test]
     fn a_port_in_use_is_named() {
         let (_holder, port) = taken_port();
-        let text = Listeners::open(&on(&[("127.0.0.1", false)], port)).unwrap_err().to_string();
+        let text = Listeners::open(&on(&[("127.0.0.1", false)], port), 2).unwrap_err().to_string();
         assert!(
             text.starts_with(&format!("127.0.0.1:{port} is in use: another program listens there.")),
             "{text}"
@@ -246,7 +296,7 @@ mod tests {
     fn a_port_in_use_is_an_error_even_where_the_address_is_optional() {
         let (_holder, port) = taken_port();
         assert!(matches!(
-            Listeners::open(&on(&[("127.0.0.1", true)], port)),
+            Listeners::open(&on(&[("127.0.0.1", true)], port), 2),
             Err(ListenError::PortInUse { .. })
         ));
     }
@@ -256,18 +306,18 @@ mod tests {
         let (holder, port) = taken_port();
         drop(holder);
         // 192.0.2.0/24 belongs to no machine (RFC 5737).
-        let listeners = Listeners::open(&on(&[("127.0.0.1", false), ("192.0.2.1", true)], port)).unwrap();
+        let listeners = Listeners::open(&on(&[("127.0.0.1", false), ("192.0.2.1", true)], port), 2).unwrap();
         assert_eq!(listeners.addresses(), [SocketAddr::from(([127, 0, 0, 1], port))]);
         assert_eq!(listeners.warnings().len(), 1);
         drop(listeners);
-        let text = Listeners::open(&on(&[("192.0.2.1", false)], port)).unwrap_err().to_string();
+        let text = Listeners::open(&on(&[("192.0.2.1", false)], port), 2).unwrap_err().to_string();
         assert!(text.contains("Does this machine have that address?"), "{text}");
     }
 
     #[test]
     fn listening_nowhere_is_refused() {
         for config in [on(&[("127.0.0.1", false)], 0), on(&[], 20_001)] {
-            assert!(matches!(Listeners::open(&config), Err(ListenError::Nothing)));
+            assert!(matches!(Listeners::open(&config, 2), Err(ListenError::Nothing)));
         }
     }
 
@@ -276,11 +326,11 @@ mod tests {
         let dir = tempfile::tempdir().unwrap();
         let path = dir.path().join("s");
         let stale = UnixListener::bind(&path).unwrap();
-        assert!(matches!(Listeners::open(&on_socket(&path)), Err(ListenError::SocketInUse { .. })));
+        assert!(matches!(Listeners::open(&on_socket(&path), 2), Err(ListenError::SocketInUse { .. })));
         drop(stale);
         let mut config = on_socket(&path);
         config.unixsocketperm = 0o700;
-        let listeners = Listeners::open(&config).unwrap();
+        let listeners = Listeners::open(&config, 2).unwrap();
         assert_eq!(fs::metadata(&path).unwrap().permissions().mode() & 0o777, 0o700);
         drop(listeners);
         assert!(!path.exists());
@@ -289,7 +339,7 @@ mod tests {
     #[test]
     fn a_file_in_the_place_of_a_socket_stays() {
         let file = tempfile::NamedTempFile::new().unwrap();
-        let text = Listeners::open(&on_socket(file.path())).unwrap_err().to_string();
+        let text = Listeners::open(&on_socket(file.path()), 2).unwrap_err().to_string();
         assert!(text.contains("exists and is not a socket"), "{text}");
         assert!(file.path().exists());
     }

@@ -61,7 +61,7 @@ pub fn prepare(mut config: Config, host: &Host) -> Result<Ready, StartupError> {
     config.maxclients_ceiling = limits.clients_max;
     let data_dir = data_dir::DataDir::open(&config)?;
     config.dir = data_dir.path().into();
-    let listeners = listen::Listeners::open(&config)?;
+    let listeners = listen::Listeners::open(&config, cores.cpus.len())?;
     let pidfile = config.pidfile.path().map(pidfile::Pidfile::create).transpose()?;
     let warnings = [cores.warning, limits.files_warning, limits.memory_warning].into_iter().flatten();
     Ok(Ready {

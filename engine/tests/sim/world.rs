@@ -107,7 +107,7 @@ impl World {
     fn connect(&mut self, client: usize) {
         let address = ([127, 0, 0, 1], 6379).into();
         let endpoints = Endpoints::Tcp { peer: address, local: address };
-        let accepted = Accepted { fd: client as i32, endpoints };
+        let accepted = Accepted { fd: client as i32, endpoints, is_direct: false };
         let core = self.rng.usize(..self.cores.len());
         self.input(core, |core| core.accepted(accepted));
     }

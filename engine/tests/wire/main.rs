@@ -7,6 +7,7 @@ mod acl;
 mod bitmap;
 mod blocking;
 mod client;
+mod cluster;
 mod config;
 mod connection;
 mod debug;

@@ -27,7 +27,7 @@ pub(super) fn server(facts: &Facts<'_>, fields: &mut Fields<'_>) {
         ("redis_git_sha1", &"00000000"),
         ("redis_git_dirty", &0),
         ("redis_build_id", &"0"),
-        ("redis_mode", &"standalone"),
+        ("redis_mode", &config.mode()),
         ("os", &about.os),
         ("arch_bits", &usize::BITS),
         ("monotonic_clock", &"POSIX clock_gettime"),
@@ -144,8 +144,8 @@ pub(super) fn cpu(facts: &Facts<'_>, fields: &mut Fields<'_>) {
 
 pub(super) fn modules(_: &Facts<'_>, _: &mut Fields<'_>) {}
 
-pub(super) fn cluster(_: &Facts<'_>, fields: &mut Fields<'_>) {
-    fields.add("cluster_enabled", 0);
+pub(super) fn cluster(facts: &Facts<'_>, fields: &mut Fields<'_>) {
+    fields.add("cluster_enabled", u8::from(facts.env.config.cluster_enabled));
 }
 
 pub(super) fn reactors(facts: &Facts<'_>, fields: &mut Fields<'_>) {

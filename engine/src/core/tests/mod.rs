@@ -84,7 +84,7 @@ impl Cores {
     pub(super) fn connect_from(&mut self, endpoints: Endpoints) -> usize {
         let accepted_by = self.clients.len() % self.all.len();
         self.begin(accepted_by);
-        self.all[accepted_by].accepted(Accepted { fd: 0, endpoints });
+        self.all[accepted_by].accepted(Accepted { fd: 0, endpoints, is_direct: false });
         self.run();
         self.clients.len() - 1
     }
