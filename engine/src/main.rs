@@ -1,5 +1,5 @@
 //! `bobbin-server`: reads the configuration, checks the machine and says what came of it; or checks the files of one
-//! that does not run.
+//! that does not run, or asks one that runs whether it serves.
 
 use std::{
     ffi::OsString,
@@ -11,8 +11,10 @@ use bobbin_engine::{
     check::Check,
     config::{self, AppendFsync, Arguments, Config, Invocation, Loaded},
     logging::Log,
+    ping,
     server::Server,
     startup::{self, Host, Ready, banner::Banner},
+    supervisor::Supervisor,
 };
 
 /// Threads allocate and free without meeting each other, and sizes are rounded up little.
@@ -26,6 +28,7 @@ fn main() -> ExitCode {
         Invocation::Help => print(config::USAGE),
         Invocation::Run(arguments) => start(&arguments),
         Invocation::Check(check) => run_check(&check),
+        Invocation::Ping(arguments) => run_ping(&arguments),
         Invocation::Misuse => {
             eprint!("{}", config::USAGE);
             ExitCode::FAILURE
@@ -43,11 +46,24 @@ fn run_check(check: &Check) -> ExitCode {
     match check.run(&mut std::io::stdout().lock()) {
         Ok(true) => ExitCode::SUCCESS,
         Ok(false) => ExitCode::FAILURE,
-        Err(failure) => {
-            eprintln!("bobbin-server: {failure}");
-            ExitCode::FAILURE
-        }
+        Err(failure) => failed(&failure),
     }
+}
+
+/// As a health check wants it: one line, and a code that says it all.
+fn run_ping(arguments: &Arguments) -> ExitCode {
+    match config::load(arguments) {
+        Ok(loaded) => match ping::ping(&loaded.config) {
+            Ok(()) => print("PONG\n"),
+            Err(failure) => failed(&failure),
+        },
+        Err(failure) => failed(&failure),
+    }
+}
+
+fn failed(failure: &dyn std::error::Error) -> ExitCode {
+    eprintln!("bobbin-server: {failure}");
+    ExitCode::FAILURE
 }
 
 fn start(arguments: &Arguments) -> ExitCode {
@@ -56,16 +72,14 @@ fn start(arguments: &Arguments) -> ExitCode {
             announce(&ready);
             serve(ready)
         }
-        Err(failure) => {
-            eprintln!("bobbin-server: {failure}");
-            ExitCode::FAILURE
-        }
+        Err(failure) => failed(failure.as_ref()),
     }
 }
 
 /// Serves until a signal or a client ends it.
 fn serve(ready: Ready) -> ExitCode {
-    let ended = Server::start(&ready).and_then(|server| server.run_until_told());
+    let supervisor = Supervisor::find(ready.config.supervised);
+    let ended = Server::start(&ready).and_then(|server| server.run_until_told(supervisor));
     // The socket file, the pidfile and the lock on the directory go with it.
     drop(ready);
     match ended {

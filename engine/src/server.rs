@@ -2,19 +2,20 @@
 
 use std::io;
 use std::panic::AssertUnwindSafe;
-use std::sync::mpsc::{Receiver, Sender, channel};
+use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, channel};
 use std::sync::{Arc, Barrier};
 use std::thread::JoinHandle;
-use std::time::{SystemTime, UNIX_EPOCH};
+use std::time::{Instant, SystemTime, UNIX_EPOCH};
 
 use signal_hook::consts::{SIGINT, SIGTERM, SIGXFSZ};
 use signal_hook::iterator::Signals;
 
 use crate::core::{About, Core, Shared, Shutdown, Stopwatch};
 use crate::ids::ReactorId;
-use crate::loader;
+use crate::loader::{self, LoadError};
 use crate::reactor::{Listener, Order, Plant, Reactor};
-use crate::startup::Ready;
+use crate::startup::{Ready, kernel};
+use crate::supervisor::{self, Supervisor};
 
 /// What the control thread hears.
 #[derive(Debug)]
@@ -27,6 +28,8 @@ enum Event {
         reactor: ReactorId,
         error: io::Error,
     },
+    /// The data are in memory and every reactor serves, or why not.
+    Loaded(Result<(), LoadError>),
 }
 
 /// A running server. Its reactors serve; the thread that has this is the control thread.
@@ -38,7 +41,8 @@ pub struct Server {
 }
 
 impl Server {
-    /// Starts one pinned reactor for each CPU. Returns once all of them serve.
+    /// Starts one pinned reactor for each CPU, and has them load the data. Until that is done they answer that they are
+    /// loading.
     pub fn start(ready: &Ready) -> io::Result<Self> {
         let reactors = ready.cpus.len();
         let (sender, events) = channel();
@@ -59,34 +63,60 @@ impl Server {
         };
         let threads = ready.cpus.iter().enumerate().map(launch).collect::<io::Result<_>>()?;
         barrier.wait();
-        let server = Self { plant, threads, events };
-        if let Err(error) = loader::load(&server.plant, &shared) {
-            server.stop()?;
-            return Err(io::Error::other(error));
-        }
-        tracing::info!("Ready to accept connections");
-        Ok(server)
+        load_aside(Arc::clone(&plant), shared, sender)?;
+        Ok(Self { plant, threads, events })
     }
 
-    /// Serves until a signal or a client says stop, or a reactor fails.
-    pub fn run_until_told(self) -> io::Result<()> {
-        let told = match self.events.recv() {
-            Ok(Event::Failed { reactor, error }) => {
-                Err(io::Error::new(error.kind(), format!("reactor {} failed: {error}", reactor.0)))
-            }
-            Ok(Event::Signal(signal)) => {
-                let name = if signal == SIGINT { "SIGINT" } else { "SIGTERM" };
-                tracing::warn!("Received {name}, stopping");
-                Ok(())
-            }
-            Ok(Event::Shutdown(how)) => {
-                tracing::warn!("A client asked to stop ({how:?})");
-                Ok(())
-            }
-            Err(_) => Ok(()),
-        };
+    /// Serves until a signal or a client says stop, the data cannot be loaded, or a reactor fails.
+    pub fn run_until_told(self, mut supervisor: Option<Supervisor>) -> io::Result<()> {
+        let told = self.told(&mut supervisor);
+        if let Some(supervisor) = supervisor {
+            supervisor.stopping();
+        }
         self.stop()?;
         told
+    }
+
+    fn told(&self, supervisor: &mut Option<Supervisor>) -> io::Result<()> {
+        while let Some(event) = self.next_event(supervisor) {
+            match event {
+                Event::Loaded(loaded) => {
+                    loaded.map_err(io::Error::other)?;
+                    tracing::info!("Ready to accept connections");
+                    if let Some(supervisor) = supervisor {
+                        supervisor.ready();
+                    }
+                }
+                Event::Failed { reactor, error } => {
+                    return Err(io::Error::new(
+                        error.kind(),
+                        format!("reactor {} failed: {error}", reactor.0),
+                    ));
+                }
+                Event::Signal(signal) => {
+                    let name = if signal == SIGINT { "SIGINT" } else { "SIGTERM" };
+                    tracing::warn!("Received {name}, stopping");
+                    return Ok(());
+                }
+                Event::Shutdown(how) => {
+                    tracing::warn!("A client asked to stop ({how:?})");
+                    return Ok(());
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// Waits, and lets the supervisor have signs of life meanwhile.
+    fn next_event(&self, supervisor: &mut Option<Supervisor>) -> Option<Event> {
+        let Some(supervisor) = supervisor else { return self.events.recv().ok() };
+        while let Some(at) = supervisor.next_beat() {
+            match self.events.recv_timeout(at.saturating_duration_since(Instant::now())) {
+                Err(RecvTimeoutError::Timeout) => supervisor.beat(&self.plant),
+                event => return event.ok(),
+            }
+        }
+        self.events.recv().ok()
     }
 
     fn stop(self) -> io::Result<()> {
@@ -98,6 +128,16 @@ impl Server {
         }
         if panicked == 0 { Ok(()) } else { Err(io::Error::other("a reactor panicked")) }
     }
+}
+
+/// Loads on a thread of its own, because a reactor may fail and a signal may come meanwhile. Who stops before it is done
+/// leaves it where it is: what is on disk is then as after a crash, which is to say whole.
+fn load_aside(plant: Arc<Plant>, shared: Arc<Shared>, events: Sender<Event>) -> io::Result<()> {
+    let load = move || {
+        // Nobody hears it if the server has stopped.
+        let _ = events.send(Event::Loaded(loader::load(&plant, &shared)));
+    };
+    std::thread::Builder::new().name("loader".into()).spawn(load).map(drop)
 }
 
 /// SIGTERM and SIGINT become events; the second of them ends the process at once.
@@ -146,6 +186,7 @@ fn about(ready: &Ready) -> io::Result<About> {
         config_file: ready.config.file.as_ref().map_or_else(String::new, |path| path.display().to_string()),
         os: format!("{} {} {}", text(uname.sysname()), text(uname.release()), text(uname.machine())),
         port: ready.listeners.addresses().first().map_or(0, |address| address.port()),
+        supervisor: supervisor::name(ready.config.supervised),
         seed: digits.u64(..),
     })
 }
@@ -170,7 +211,7 @@ impl Launch {
         let mut core =
             Core::new(self.id, Arc::clone(&self.shared), config, Stopwatch::Real(quanta::Clock::new()));
         core.begin_loading();
-        let reactor = Reactor::new(core, self.plant);
+        let reactor = Reactor::new(core, self.plant).map_err(kernel::explained);
         self.ready.wait();
         let events = self.events.clone();
         let ended = caught(|| {

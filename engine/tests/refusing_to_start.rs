@@ -94,6 +94,33 @@ fn too_few_file_descriptors_name_the_limit() {
     assert!(text.contains("the limit of 20 open files leaves none for clients"), "{text}");
 }
 
+/// The kernel counts a ring against the limit of whoever may not lock as much as they like. Before 6.14 it does not.
+#[test]
+fn too_little_locked_memory_for_a_reactor_names_the_limit() {
+    let release = rustix::system::uname().release().to_string_lossy().into_owned();
+    let mut version = release.split(['.', '-']).map_while(|number| number.parse::<u32>().ok());
+    if (version.next(), version.next()) < (Some(6), Some(14)) {
+        println!("not to be seen on Linux {release}");
+        return;
+    }
+    let dir = tempfile::tempdir().unwrap();
+    let mut command = Command::new("sh");
+    command.args([
+        "-c",
+        "ulimit -l 400; exec setpriv --bounding-set=-ipc_lock --inh-caps=-ipc_lock \"$@\"",
+        "sh",
+    ]);
+    command.args([env!("CARGO_BIN_EXE_bobbin-server"), "--reactors", "2", "--port", "0", "--unixsocket"]);
+    let output = command.arg(dir.path().join("s")).arg("--dir").arg(dir.path()).output().unwrap();
+    assert_eq!(output.status.code(), Some(1), "{output:?}");
+    let text = String::from_utf8([output.stdout, output.stderr].concat()).unwrap();
+    assert!(
+        text.contains("failed: there is no memory for an io_uring. Raise the locked-memory limit"),
+        "{text}"
+    );
+    assert!(text.contains("Raise the limit: ulimit -l 544, LimitMEMLOCK=557056"), "{text}");
+}
+
 #[test]
 fn directives_without_effect_are_logged_to_the_file() {
     let dir = tempfile::tempdir().unwrap();

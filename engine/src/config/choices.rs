@@ -77,6 +77,15 @@ choices! {
         No = "no",
     }
 
+    /// Who is told that the server is ready, and that it stops.
+    Supervised {
+        Upstart = "upstart",
+        Systemd = "systemd",
+        /// systemd, if it started the process.
+        Auto = "auto",
+        No = "no",
+    }
+
     /// Who may use a guarded command or directive.
     ProtectedAction {
         No = "no",

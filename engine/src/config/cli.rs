@@ -23,6 +23,8 @@ pub struct Arguments {
 pub enum Invocation {
     Run(Arguments),
     Check(Check),
+    /// Ask the server that these start whether it serves.
+    Ping(Arguments),
     /// Words that ask for nothing.
     Misuse,
     Version,
@@ -32,6 +34,7 @@ pub enum Invocation {
 pub const USAGE: &str = "\
 Usage: bobbin-server [config-file] [-] [--directive value ...]
        bobbin-server check DIR [--repair]
+       bobbin-server ping [config-file] [-] [--directive value ...]
        bobbin-server -v | --version
        bobbin-server -h | --help
 
@@ -39,7 +42,8 @@ A lone - reads the configuration from standard input. Options override the file.
 
 check verifies the journal of a data directory that no server runs on; it ends with
 0 if a server would start on it. With --repair it cuts off what is not whole, and
-keeps that aside. (A config file of that name is ./check.)
+keeps that aside. ping asks the server that the same arguments start whether it serves;
+it ends with 0 if so. (A config file of such a name is ./check or ./ping.)
 
 Examples:
        bobbin-server                            run with the defaults
@@ -56,11 +60,20 @@ impl Invocation {
             Some(b"-v" | b"--version") => Self::Version,
             Some(b"-h" | b"--help") => Self::Help,
             Some(b"check") => parse_check(&arguments[1..]),
+            Some(b"ping") => Self::Ping(Arguments::parse(&arguments[1..])),
+            _ => Self::Run(Arguments::parse(arguments)),
+        }
+    }
+}
+
+impl Arguments {
+    fn parse(arguments: &[OsString]) -> Self {
+        match arguments.first().map(|first| first.as_bytes()) {
             Some([first, ..]) if *first != b'-' => {
                 let file = Some(PathBuf::from(&arguments[0]));
-                Self::Run(Arguments { file, ..parse_options(&arguments[1..], false) })
+                Self { file, ..parse_options(&arguments[1..], false) }
             }
-            _ => Self::Run(parse_options(arguments, true)),
+            _ => parse_options(arguments, true),
         }
     }
 }
@@ -198,6 +211,15 @@ mod tests {
             assert_eq!(parse(misuse), Invocation::Misuse, "{misuse:?}");
         }
         assert!(matches!(parse(&["./check"]), Invocation::Run(_)));
+    }
+
+    #[test]
+    fn a_server_is_asked_with_the_arguments_that_start_it() {
+        for arguments in [&[] as &[&str], &["a.conf", "--port", "1"], &["--port", "1"]] {
+            let Invocation::Run(started) = parse(arguments) else { panic!("does not run") };
+            assert_eq!(parse(&[&["ping"], arguments].concat()), Invocation::Ping(started));
+        }
+        assert!(matches!(parse(&["./ping"]), Invocation::Run(_)));
     }
 
     #[test]

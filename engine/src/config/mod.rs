@@ -22,7 +22,7 @@ pub mod syntax;
 mod table;
 mod words;
 
-pub use choices::{AppendFsync, EndpointType, LogLevel, MaxmemoryPolicy, ProtectedAction};
+pub use choices::{AppendFsync, EndpointType, LogLevel, MaxmemoryPolicy, ProtectedAction, Supervised};
 pub use cli::{Arguments, Invocation, USAGE};
 pub use directive::{Change, Class, Directive};
 pub use kind::{Kind, memory_value};

@@ -7,7 +7,7 @@
 
 use super::{
     checks,
-    choices::{AppendFsync, EndpointType, LogLevel, MaxmemoryPolicy, ProtectedAction},
+    choices::{AppendFsync, EndpointType, LogLevel, MaxmemoryPolicy, ProtectedAction, Supervised},
     directive::{Change, Class, Directive, Field, directives},
     kind::{
         Kind, LONG_MAX, between, checked, checked_words, count, memory, memory_any, positive, seconds,
@@ -56,7 +56,7 @@ Live Start "always-show-logo" => always_show_logo: bool, Kind::Bool, "no", "Prin
 Live Runtime "shutdown-timeout" => shutdown_timeout: i32, seconds(), "10", "How long a shutdown waits for replicas and for data on its way to disk.";
 Inert Runtime "shutdown-on-sigint" => shutdown_on_sigint: ShutdownFlags, words("default, or of save, nosave, now, force"), "default", "A signal shuts the server down as SHUTDOWN does.";
 Inert Runtime "shutdown-on-sigterm" => shutdown_on_sigterm: ShutdownFlags, words("default, or of save, nosave, now, force"), "default", "A signal shuts the server down as SHUTDOWN does.";
-Inert Start "supervised" => supervised: Text, Kind::Choice(&["upstart", "systemd", "auto", "no"]), "no", "No supervisor is notified: under systemd use Type=simple.";
+Live Start "supervised" => supervised: Supervised, Supervised::KIND, "no", "Tell systemd when the server is ready and when it stops, and that it is alive where it watches for that; auto: if systemd started it.";
 Inert Start "syslog-enabled" => syslog_enabled: bool, Kind::Bool, "no", "The log goes to standard output or logfile.";
 Inert Start "syslog-ident" => syslog_ident: Text, text(), "redis", "The log goes to standard output or logfile.";
 Inert Start "syslog-facility" => syslog_facility: Text, Kind::Choice(&["user", "local0", "local1", "local2", "local3", "local4", "local5", "local6", "local7"]), "local0", "The log goes to standard output or logfile.";

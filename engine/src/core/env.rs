@@ -76,6 +76,8 @@ pub struct About {
     pub os: String,
     /// TCP port served; 0: none.
     pub port: u16,
+    /// Who is told how the server is.
+    pub supervisor: &'static str,
     /// Seed of every hash and of every core's random numbers.
     pub seed: u64,
 }

@@ -27,6 +27,9 @@ pub(super) const GROUP: u16 = 0;
 const COUNT: u16 = 128;
 const LEN: usize = 32 << 10;
 
+/// The list of them that is shared with the kernel.
+pub(super) const ENTRIES_LEN: usize = COUNT as usize * size_of::<BufRingEntry>();
+
 /// `IOU_PBUF_RING_INC`: buffers are filled bit by bit.
 const INCREMENTAL: u16 = 2;
 /// `IORING_CQE_F_BUF_MORE`: the kernel goes on filling this buffer.
@@ -73,7 +76,7 @@ pub(super) struct Buffers {
 impl Buffers {
     /// Makes the buffers and gives all to the kernel. They must not be dropped before the ring.
     pub(super) fn register(submitter: &Submitter<'_>) -> io::Result<Self> {
-        let entries = Area::new(COUNT as usize * size_of::<BufRingEntry>())?;
+        let entries = Area::new(ENTRIES_LEN)?;
         let area = Area::new(COUNT as usize * LEN)?;
         let incremental = match register(submitter, &entries, INCREMENTAL) {
             Err(error) if error.raw_os_error() == Some(libc::EINVAL) => {

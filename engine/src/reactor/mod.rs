@@ -19,7 +19,7 @@ use std::fs::File;
 use std::io;
 use std::os::fd::{AsRawFd, BorrowedFd, FromRawFd, OwnedFd, RawFd};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicI32, Ordering};
+use std::sync::atomic::{AtomicI32, AtomicUsize, Ordering};
 use std::sync::mpsc::Sender;
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
@@ -27,6 +27,7 @@ use crossbeam_queue::SegQueue;
 
 pub use listener::Listener;
 pub use memory::MemoryBook;
+pub use ring::LOCKED_BYTES;
 
 use crate::core::{Action, Core, Load, Now, Shutdown, UnknownEffect};
 use crate::ids::ReactorId;
@@ -56,6 +57,8 @@ pub enum Order {
     Journal { start: Option<Box<JournalStart>>, done: Sender<Result<ReactorId, UnknownEffect>> },
     /// Everything is loaded, and all journal if there is a journal: serve, and say so.
     Loaded { done: Sender<Result<ReactorId, UnknownEffect>> },
+    /// Add one, as a sign of life.
+    Answer(Arc<AtomicUsize>),
     /// Stop serving, and end.
     Stop,
 }
@@ -99,6 +102,10 @@ impl Plant {
             inboxes: (0..reactors).map(inbox).collect::<io::Result<_>>()?,
             started: Instant::now(),
         })
+    }
+
+    pub fn reactors(&self) -> impl ExactSizeIterator<Item = ReactorId> + use<> {
+        (0..self.rings.len()).map(ReactorId::from_index)
     }
 
     /// Says something to a reactor, asleep or not.
@@ -415,6 +422,9 @@ impl Reactor {
                 Order::Loaded { done } => {
                     self.core.end_loading();
                     let _ = done.send(Ok(self.id));
+                }
+                Order::Answer(answered) => {
+                    answered.fetch_add(1, Ordering::Relaxed);
                 }
                 Order::Stop => self.stopping = true,
             }

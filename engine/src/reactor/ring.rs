@@ -11,13 +11,25 @@ use std::time::Duration;
 use io_uring::types::{CancelBuilder, Fd, SubmitArgs, Timespec};
 use io_uring::{IoUring, cqueue, opcode, squeue};
 
-use super::buffers::{Buffers, GROUP};
+use super::buffers::{self, Buffers, GROUP};
 use super::token::Token;
 
 /// Entries of the submission queue: more than one loop iteration of a busy reactor submits.
 const SUBMISSIONS: u32 = 2048;
 /// Entries of the completion queue: multishot operations complete more than once.
 const COMPLETIONS: u32 = 8192;
+
+/// What the kernel locks for a ring, and from 6.14 on counts against the limit on locked memory: the queues, their
+/// heads, and the list of receive buffers, each in pages of its own.
+pub const LOCKED_BYTES: u64 = {
+    let submissions = SUBMISSIONS as usize * size_of::<squeue::Entry>();
+    let heads = PAGE;
+    let indices = SUBMISSIONS as usize * size_of::<u32>();
+    let completions = COMPLETIONS as usize * size_of::<cqueue::Entry>();
+    let buffers = buffers::ENTRIES_LEN.next_multiple_of(PAGE);
+    (submissions + heads + indices + completions + buffers) as u64
+};
+const PAGE: usize = 4096;
 
 /// A ring with its receive buffers.
 pub(super) struct Ring {

@@ -17,6 +17,8 @@ const LOCK_NAME: &str = "bobbin.lock";
 pub enum DataDirError {
     #[error("can't make the data directory {}: {cause}. Make it yourself, or name another with --dir", path.display())]
     NotMade { path: PathBuf, cause: io::Error },
+    #[error("no right to make the data directory {} in {}. Give that to the server's user (chown {user} {}), or name another with --dir", path.display(), parent.display(), parent.display())]
+    NotAllowed { path: PathBuf, parent: PathBuf, user: u32 },
     #[error("{} is not a directory. Name another with --dir", path.display())]
     NotADirectory { path: PathBuf },
     #[error("the data directory {} is not writable: {cause}. Give it to the server's user (chown -R {user} {}), or name another with --dir", path.display(), path.display())]
@@ -35,7 +37,7 @@ pub struct DataDir {
 impl DataDir {
     pub fn open(config: &Config) -> Result<Self, DataDirError> {
         let path = config.dir.path().unwrap_or(Path::new("."));
-        let not_made = |cause| DataDirError::NotMade { path: path.to_owned(), cause };
+        let not_made = |cause| not_made(path, cause);
         match fs::create_dir_all(path) {
             Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {
                 return Err(DataDirError::NotADirectory { path: path.to_owned() });
@@ -66,6 +68,16 @@ impl DataDir {
     pub fn path(&self) -> &Path {
         &self.path
     }
+}
+
+fn not_made(path: &Path, cause: io::Error) -> DataDirError {
+    if cause.kind() != io::ErrorKind::PermissionDenied {
+        return DataDirError::NotMade { path: path.to_owned(), cause };
+    }
+    let absolute = std::path::absolute(path).unwrap_or_else(|_| path.to_owned());
+    let parent = absolute.ancestors().skip(1).find(|ancestor| ancestor.exists()).unwrap_or(Path::new("/"));
+    let user = rustix::process::geteuid().as_raw();
+    DataDirError::NotAllowed { path: path.to_owned(), parent: parent.to_owned(), user }
 }
 
 /// Opening the lock file proves the right to its content, not to the directory's: both are asked for.
@@ -144,6 +156,21 @@ mod tests {
     fn a_directory_that_cannot_be_made_is_named() {
         let text = DataDir::open(&in_dir(Path::new("/proc/bobbin"))).unwrap_err().to_string();
         assert!(text.starts_with("can't make the data directory /proc/bobbin: "), "{text}");
+    }
+
+    #[test]
+    fn a_directory_in_one_of_somebody_else_names_that_one() {
+        // Whoever runs the tests may be allowed everything: the kernel is not asked.
+        let denied = io::Error::from(io::ErrorKind::PermissionDenied);
+        let text = not_made(Path::new("/usr/no/such"), denied).to_string();
+        let user = rustix::process::geteuid().as_raw();
+        assert_eq!(
+            text,
+            format!(
+                "no right to make the data directory /usr/no/such in /usr. Give that to the server's user \
+                 (chown {user} /usr), or name another with --dir"
+            )
+        );
     }
 
     #[test]

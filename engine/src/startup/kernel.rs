@@ -1,5 +1,7 @@
 //! Whether the kernel gives the server a ring, and if not, why and what to do.
 
+use std::io;
+
 use rustix::io::Errno;
 
 use super::Host;
@@ -54,6 +56,15 @@ pub fn check(host: &Host) -> Result<(), KernelError> {
         (Errno::MFILE | Errno::NFILE, _) => KernelError::NoFiles,
         _ => KernelError::Failed { cause },
     })
+}
+
+/// Why a reactor got no ring though one could be made before: what the kernel counts is used up.
+pub fn explained(error: io::Error) -> io::Error {
+    match error.raw_os_error().map(Errno::from_raw_os_error) {
+        Some(Errno::NOMEM) => io::Error::new(error.kind(), KernelError::NoMemory),
+        Some(Errno::MFILE | Errno::NFILE) => io::Error::new(error.kind(), KernelError::NoFiles),
+        _ => error,
+    }
 }
 
 /// Major and minor number. A release that does not start with them is not judged by them.

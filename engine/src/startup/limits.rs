@@ -4,16 +4,13 @@
 //! room for a single client stops the start.
 
 use super::Host;
+use crate::reactor::LOCKED_BYTES;
 
 /// Log, lock, journal and snapshot files, sockets that listen, and some to spare: Redis keeps as many.
 const FILES_RESERVED: u64 = 32;
 
 /// A ring, its wake-up and its share of the rest.
 const FILES_PER_REACTOR: u64 = 4;
-
-/// What a reactor registers with its ring: 4096 provided-buffer entries of 16 bytes. The ring itself counts
-/// towards the memory control group, not this limit.
-const LOCKED_BYTES_PER_REACTOR: u64 = 4096 * 16;
 
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum LimitsError {
@@ -54,7 +51,7 @@ pub fn fit(host: &Host, clients: u32, reactors: usize) -> Result<Fit, LimitsErro
 }
 
 fn memory_warning(limit: Option<u64>, reactors: usize) -> Option<String> {
-    let needed = LOCKED_BYTES_PER_REACTOR * reactors as u64;
+    let needed = LOCKED_BYTES * reactors as u64;
     let limit = limit.filter(|limit| *limit < needed)?;
     let kib = needed.div_ceil(1024);
     Some(format!(
@@ -102,9 +99,9 @@ mod tests {
 
     #[test]
     fn little_lockable_memory_is_a_warning() {
-        let host = Host { locked_memory: Some(64 * 1024), ..capable() };
+        let host = Host { locked_memory: Some(LOCKED_BYTES), ..capable() };
         assert_eq!(fit(&host, 10, 1).unwrap().memory_warning, None);
         let text = fit(&host, 10, 2).unwrap().memory_warning.unwrap();
-        assert!(text.contains("ulimit -l 128") && text.contains("the limit is 65536"), "{text}");
+        assert!(text.contains("ulimit -l 544") && text.contains("the limit is 278528"), "{text}");
     }
 }

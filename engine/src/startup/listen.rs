@@ -213,7 +213,7 @@ fn own_ports(config: &Config, reactors: usize) -> Result<impl Iterator<Item = u1
 }
 
 /// The first address of `name`, which may be a host name.
-fn resolve(name: &str, port: u16) -> io::Result<SocketAddr> {
+pub(crate) fn resolve(name: &str, port: u16) -> io::Result<SocketAddr> {
     let name = match name {
         "*" => "0.0.0.0",
         "::*" => "::",

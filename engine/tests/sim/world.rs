@@ -260,6 +260,7 @@ pub(crate) fn about(seed: u64) -> About {
         config_file: String::new(),
         os: String::new(),
         port: 6379,
+        supervisor: "no",
         seed,
     }
 }

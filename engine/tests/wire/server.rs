@@ -4,7 +4,7 @@ use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use bobbin_proto::Value;
 
-use crate::support::{Client, bobbin, same_replies};
+use crate::support::{Client, bobbin, bobbin_with, same_replies};
 
 #[test]
 fn replies_are_those_of_redis() {
@@ -75,4 +75,28 @@ fn shutdown_ends_the_server_without_a_reply() {
         assert!(ends(&mut client, server.pid()), "{line}: {}", server.log());
         assert!(server.log().contains("bye bye"), "{}", server.log());
     }
+}
+
+/// What `bobbin-server ping` ends with and says.
+fn ping(arguments: &[&str]) -> (bool, String) {
+    let mut command = std::process::Command::new(env!("CARGO_BIN_EXE_bobbin-server"));
+    let output = command.arg("ping").args(arguments).output().expect("it runs");
+    (output.status.success(), String::from_utf8([output.stdout, output.stderr].concat()).expect("text"))
+}
+
+#[test]
+fn ping_asks_the_server_that_the_same_arguments_start() {
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("s");
+    let socket = ["--unixsocket", path.to_str().unwrap()];
+    let server = bobbin_with(&[&socket[..], &["--requirepass", "secret"]].concat());
+    let port = server.port.to_string();
+    let answered = (true, "PONG\n".to_owned());
+    assert_eq!(ping(&["--port", &port, "--requirepass", "secret"]), answered);
+    assert_eq!(ping(&["--port", "0", "--requirepass", "secret", socket[0], socket[1]]), answered);
+    // The password may have changed since the start: whoever asks for one serves.
+    assert_eq!(ping(&["--port", &port, "--requirepass", "old"]), answered);
+    drop(server);
+    let (is_served, text) = ping(&["--port", &port]);
+    assert!(!is_served && text.starts_with("bobbin-server: no answer from "), "{text}");
 }

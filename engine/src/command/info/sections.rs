@@ -35,7 +35,7 @@ pub(super) fn server(facts: &Facts<'_>, fields: &mut Fields<'_>) {
         ("atomicvar_api", &"c11-builtin"),
         ("gcc_version", &"0.0.0"),
         ("process_id", &about.pid),
-        ("process_supervised", &"no"),
+        ("process_supervised", &about.supervisor),
         ("run_id", &about.run_id),
         ("tcp_port", &about.port),
         ("server_time_usec", &unix_us),

@@ -56,6 +56,7 @@ impl Cores {
             config_file: String::new(),
             os: String::new(),
             port: 0,
+            supervisor: "no",
             seed: 7,
         };
         let shared = Arc::new(Shared::new(reactors, Arc::clone(&config), about));
