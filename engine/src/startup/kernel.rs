@@ -24,7 +24,7 @@ pub enum KernelError {
     )]
     Reserved { group: i64 },
     #[error(
-        "io_uring is refused to this process though the kernel allows it ({cause}): a seccomp filter stands in between, as Docker's default profile has since version 25. Run the container with --security-opt seccomp=docker/seccomp.json (the profile in Bobbin's docker directory); under systemd, add @io-uring to SystemCallFilter="
+        "io_uring is refused to this process though the kernel allows it ({cause}): a seccomp filter stands in between, as Docker's default profile has since version 25. Run the container with --security-opt seccomp=docker/seccomp.json (the profile in Bobbin's docker directory); under systemd, add @aio to SystemCallFilter= (docker/bobbin.service is a unit that has it)"
     )]
     Filtered { cause: Errno },
     #[error(
