@@ -24,6 +24,9 @@ pub enum UnknownEffect {
 /// The reactor that writes the journal.
 const WRITER: ReactorId = ReactorId(0);
 
+/// The most memory of an emptied batch that is used again, or asked for at once.
+const SPARE_BYTES_MAX: usize = 256 << 10;
+
 /// What a core knows of the journal.
 #[derive(Debug, Default)]
 pub(super) struct Journalling {
@@ -31,6 +34,8 @@ pub(super) struct Journalling {
     /// On the reactor that writes.
     writer: Option<Box<Writer>>,
     news: DiskNews,
+    /// Of the next iteration; where batches go away, as large as the last.
+    spare: Batch,
     /// What was done up to here may have been seen by whoever is answered in this iteration.
     seen: Stamp,
     /// Connections whose replies wait for the journal.
@@ -64,11 +69,13 @@ impl Core {
         if !self.journalling.is_on {
             return;
         }
-        if let Some(effects) = self.take_effects(Batch::default) {
+        let spare = &mut self.journalling.spare;
+        if let Some(effects) = self.shard.rest.effects.take(|| std::mem::take(spare)) {
             let stamp = self.env.shared.next_stamp();
             if self.id == WRITER {
                 self.take_to_journal(stamp, effects);
             } else {
+                *spare = Batch::with_capacity(effects.bytes().len().min(SPARE_BYTES_MAX));
                 self.outbox.post(WRITER, Message::Effects { stamp, effects });
             }
         }
@@ -86,7 +93,10 @@ impl Core {
 
     pub(super) fn take_to_journal(&mut self, stamp: Stamp, effects: Batch) {
         if let Some(writer) = &mut self.journalling.writer {
-            writer.arrive(stamp, effects);
+            let empty = writer.arrive(stamp, effects);
+            if (self.journalling.spare.capacity()..=SPARE_BYTES_MAX).contains(&empty.capacity()) {
+                self.journalling.spare = empty;
+            }
         }
     }
 

@@ -26,6 +26,11 @@ pub struct Batch {
 }
 
 impl Batch {
+    /// An empty one with memory for so many bytes.
+    pub fn with_capacity(len: usize) -> Self {
+        Self { bytes: Vec::with_capacity(len), database: 0 }
+    }
+
     /// Appends a command.
     ///
     /// # Panics
@@ -84,6 +89,11 @@ impl Batch {
 
     pub fn is_empty(&self) -> bool {
         self.bytes.is_empty()
+    }
+
+    /// Bytes of memory it holds.
+    pub fn capacity(&self) -> usize {
+        self.bytes.capacity()
     }
 
     /// Keeps the memory.

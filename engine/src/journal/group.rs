@@ -48,7 +48,14 @@ pub struct Group {
 impl Group {
     /// An empty one, for the batch with this stamp and those that follow it.
     pub fn new(first: Stamp) -> Self {
-        Self { bytes: vec![0; GROUP_HEADER_LEN], first, next: first }
+        Self::with_capacity(first, GROUP_HEADER_LEN)
+    }
+
+    /// The same, with memory for so many bytes.
+    pub fn with_capacity(first: Stamp, len: usize) -> Self {
+        let mut bytes = Vec::with_capacity(len.max(GROUP_HEADER_LEN));
+        bytes.resize(GROUP_HEADER_LEN, 0);
+        Self { bytes, first, next: first }
     }
 
     /// Makes it empty again, for the batches that follow. Keeps the memory.
@@ -75,6 +82,11 @@ impl Group {
     /// Bytes it will have in the file.
     pub fn len(&self) -> usize {
         self.bytes.len()
+    }
+
+    /// Bytes of memory it holds.
+    pub fn capacity(&self) -> usize {
+        self.bytes.capacity()
     }
 
     /// All of it; as they are to be written once it has been sealed.

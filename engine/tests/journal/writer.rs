@@ -5,7 +5,7 @@ use std::io;
 
 use bobbin_engine::config::AppendFsync;
 use bobbin_engine::ids::Stamp;
-use bobbin_engine::journal::{DiskFile as _, Job, Writer};
+use bobbin_engine::journal::{Batch, DiskFile as _, Job, Writer};
 use fastrand::Rng;
 
 use crate::disk::{FaultyDisk, FaultyFile};
@@ -13,6 +13,8 @@ use crate::for_seeds;
 use crate::model::{batch, recover, state_at};
 
 const POLICIES: [AppendFsync; 3] = [AppendFsync::Always, AppendFsync::EverySec, AppendFsync::No];
+/// More than the writer waits after a write, and less than until the next sync.
+const SHORT_US: u64 = 10_000;
 /// More than the writer waits after a failure.
 const LONG_US: u64 = 2_000_000;
 
@@ -280,6 +282,7 @@ fn a_failure_lasts_until_what_failed_is_durable() {
     for is_full in [false, true] {
         driver.take_stamp();
         driver.deliver();
+        driver.now_us += SHORT_US;
         step(&mut driver, is_full);
     }
     for _ in 0..4 {
@@ -290,4 +293,78 @@ fn a_failure_lasts_until_what_failed_is_durable() {
     assert_eq!(driver.durable, 2);
     driver.come_to_rest();
     assert_eq!((driver.writer.news().failure, driver.durable), (None, 3));
+}
+
+/// A writer in a file of its own, for which every job is done at once; how many writes and syncs that takes.
+fn jobs_done(writer: &mut Writer) -> (usize, usize) {
+    let (mut writes, mut syncs) = (0, 0);
+    loop {
+        match writer.next_job().map(|job| if let Job::Write { bytes, .. } = job { bytes.len() } else { 0 }) {
+            None => return (writes, syncs),
+            Some(0) => {
+                syncs += 1;
+                writer.synced(Ok(()));
+            }
+            Some(len) => {
+                writes += 1;
+                writer.written(Ok(len));
+            }
+        }
+    }
+}
+
+fn writer(policy: AppendFsync) -> Writer {
+    let disk = FaultyDisk::default();
+    let (_, mut recovered) = recover(&disk).expect("an empty directory");
+    Writer::new(recovered.begin(&disk, 1, 0).expect("the disk is well").0, policy)
+}
+
+fn large_batch(len: usize) -> Batch {
+    let mut batch = Batch::default();
+    batch.push(0, [&b"SET"[..], b"k", &vec![b'x'; len]].into_iter());
+    batch
+}
+
+/// Only `always` has somebody waiting for every write.
+#[test]
+fn writes_in_quick_succession_become_one() {
+    for (policy, jobs) in
+        [(AppendFsync::Always, (1, 1)), (AppendFsync::EverySec, (0, 0)), (AppendFsync::No, (0, 0))]
+    {
+        let mut writer = writer(policy);
+        writer.set_now(LONG_US);
+        writer.arrive(Stamp(1), batch(1));
+        assert_eq!(jobs_done(&mut writer).0, 1, "the first is not held up");
+        writer.arrive(Stamp(2), batch(2));
+        assert_eq!(jobs_done(&mut writer), jobs, "{policy:?}");
+        let due_us = writer.next_deadline_us();
+        if policy != AppendFsync::Always {
+            assert!((LONG_US + 1..LONG_US + SHORT_US).contains(&due_us), "{due_us}");
+        }
+        writer.arrive(Stamp(3), large_batch(1 << 20));
+        assert_eq!(jobs_done(&mut writer).0, 1, "much is not held up either");
+    }
+}
+
+/// What is not durable is kept in memory.
+#[test]
+fn under_everysec_much_is_synced_before_the_second_is_over() {
+    let mut writer = writer(AppendFsync::EverySec);
+    writer.set_now(LONG_US);
+    writer.arrive(Stamp(1), batch(1));
+    assert_eq!(jobs_done(&mut writer), (1, 1));
+    for stamp in 2..100 {
+        writer.arrive(Stamp(stamp), large_batch(1 << 20));
+        jobs_done(&mut writer);
+        assert!(writer.pending_bytes() < 8 << 20);
+    }
+}
+
+#[test]
+fn the_memory_of_a_batch_comes_back() {
+    let mut writer = writer(AppendFsync::EverySec);
+    let late = writer.arrive(Stamp(2), large_batch(1000));
+    assert_eq!(late.capacity(), 0, "it is kept until the first is there");
+    let first = writer.arrive(Stamp(1), large_batch(1000));
+    assert!(first.is_empty() && first.capacity() >= 1000);
 }
