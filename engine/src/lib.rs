@@ -9,6 +9,7 @@ pub mod core;
 pub mod course;
 pub mod errand;
 pub mod error;
+pub mod faults;
 pub mod ids;
 pub mod journal;
 pub mod limits;

@@ -6,6 +6,8 @@ use std::fs::{self, File, OpenOptions};
 use std::io;
 use std::path::{Path, PathBuf};
 
+use crate::faults::{self, Point};
+
 /// Behind the name of a file that is not whole yet.
 pub(super) const NEW: &str = ".new";
 
@@ -140,6 +142,7 @@ impl Disk for Directory {
     }
 
     fn create(&self, name: &str) -> io::Result<File> {
+        faults::pass(Point::Create)?;
         let mut options = OpenOptions::new();
         options.read(true).write(true).create(true).truncate(true).open(self.path.join(name))
     }
@@ -154,14 +157,17 @@ impl Disk for Directory {
     }
 
     fn rename(&self, from: &str, to: &str) -> io::Result<()> {
+        faults::pass(Point::Rename)?;
         fs::rename(self.path.join(from), self.path.join(to))
     }
 
     fn remove(&self, name: &str) -> io::Result<()> {
+        faults::pass(Point::Remove)?;
         fs::remove_file(self.path.join(name))
     }
 
     fn sync(&self) -> io::Result<()> {
+        faults::pass(Point::Names)?;
         File::open(&self.path)?.sync_all()
     }
 }

@@ -30,6 +30,7 @@ pub use memory::MemoryBook;
 pub use ring::LOCKED_BYTES;
 
 use crate::core::{Action, Core, Load, Now, Shutdown, UnknownEffect};
+use crate::faults;
 use crate::ids::ReactorId;
 use crate::journal::{Job, Writer};
 use crate::limits::LANE_DRAIN_MAX;
@@ -221,7 +222,9 @@ impl Reactor {
             match job {
                 // SAFETY: the writer keeps a group's bytes, unchanged, until it is told that their write has ended; it
                 // lives as long as the core, which the reactor keeps until nothing of the journal is under way.
-                Job::Write { bytes, at } => unsafe { self.ring.write(fd, bytes, at, Token::Write) },
+                Job::Write { bytes, at } => unsafe {
+                    self.ring.write(fd, faults::part(bytes), at, Token::Write);
+                },
                 Job::Sync => self.ring.sync(fd, Token::Sync),
             }
         }
@@ -282,11 +285,12 @@ impl Reactor {
                 Token::Control => self.take_orders(),
                 Token::Write => {
                     self.disk_jobs -= 1;
-                    self.core.disk_written(completion.outcome());
+                    self.core.disk_written(faults::written(completion.outcome()));
                 }
                 Token::Sync => {
                     self.disk_jobs -= 1;
-                    self.core.disk_synced(completion.outcome().map(drop));
+                    let outcome = completion.outcome().map(drop);
+                    self.core.disk_synced(faults::synced(self.journal.as_ref(), outcome));
                 }
                 Token::Wake | Token::Cancel => {}
             }

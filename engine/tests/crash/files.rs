@@ -19,7 +19,7 @@ pub(crate) fn journals(server: &Server) -> Vec<PathBuf> {
 }
 
 /// Ten keys, each in a group of its own, and the last file.
-fn filled() -> (Server, PathBuf) {
+pub(crate) fn filled() -> (Server, PathBuf) {
     let mut server = bobbin_journalled("2", &["--appendfsync", "always"]);
     let mut client = server.connect();
     for n in 0..10 {

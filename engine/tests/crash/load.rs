@@ -12,7 +12,9 @@ use crate::support::{Client, Server, bobbin_journalled};
 
 const CLIENTS: usize = 6;
 const ACCOUNTS: usize = 8;
-const STEPS: usize = 9;
+const STEPS: usize = 11;
+/// Milliseconds; beyond the life of any test.
+const LATER_MS: u64 = 4_000_000_000_000;
 /// With each start another.
 const REACTORS: [&str; 3] = ["2", "1", "3"];
 
@@ -28,6 +30,12 @@ fn step(client: usize, step: usize, n: u64) -> Vec<String> {
         5 => vec![format!("BLMOVE from:{i} to:{i} LEFT RIGHT 0")],
         6 => vec![format!("SADD s:{i} {n}")],
         7 => vec![format!("XADD t:{i} {n}-1 f v")],
+        8 => vec![format!("SET d:{i} v PXAT {}", LATER_MS + n)],
+        9 => vec![
+            format!("SETBIT bits:{i} {n} 1"),
+            format!("PFADD hll:{i} {n}"),
+            format!("GEOADD geo:{i} 13.4 52.5 {n}"),
+        ],
         _ => {
             let (from, to) = (n as usize % ACCOUNTS, (n as usize * 3 + i + 1) % ACCOUNTS);
             vec![
@@ -51,6 +59,9 @@ fn found(client: &mut Client, i: usize) -> [u64; STEPS] {
     assert!(mset.iter().all(|n| *n == mset[0]), "half an MSET: {mset:?}");
     let exec = [format!("GET x:{i}"), format!("LLEN y:{i}"), format!("ZCARD z:{i}")].map(&mut number);
     assert!(exec.iter().all(|n| *n == exec[0]), "half a transaction: {exec:?}");
+    let until = number(format!("PEXPIRETIME d:{i}")) as i64 - LATER_MS as i64;
+    let kinds = [format!("BITCOUNT bits:{i}"), format!("ZCARD geo:{i}")].map(&mut number);
+    assert!(kinds[0] == kinds[1], "half a transaction: {kinds:?}");
     let moved = number(format!("LLEN to:{i}"));
     [
         number(format!("GET n:{i}")),
@@ -61,6 +72,8 @@ fn found(client: &mut Client, i: usize) -> [u64; STEPS] {
         moved,
         number(format!("SCARD s:{i}")),
         number(format!("XLEN t:{i}")),
+        until.max(0) as u64,
+        kinds[0],
         number(format!("GET moved:{i}")),
     ]
 }
@@ -100,7 +113,12 @@ fn is_acknowledged(client: &mut Client, commands: &[String]) -> bool {
 }
 
 /// Lets all clients go on from where they are for a while, then ends the server. Returns how far each came.
-fn run(server: &mut Server, done: &[u64], time: Duration, end: impl FnOnce(&mut Server)) -> Vec<u64> {
+pub(crate) fn run(
+    server: &mut Server,
+    done: &[u64],
+    time: Duration,
+    end: impl FnOnce(&mut Server),
+) -> Vec<u64> {
     let must_stop = AtomicBool::new(false);
     let port = server.port;
     thread::scope(|scope| {
@@ -137,15 +155,44 @@ fn look(server: &Server) -> Vec<u64> {
     (0..CLIENTS).map(|i| steps_done(found(&mut client, i))).collect()
 }
 
-/// Kills the server again and again. `may_lose`: so many acknowledged steps of a client may be gone.
-fn kill_again_and_again(policy: &str, may_lose: u64) {
+/// Gives keys lifetimes in every way there is, of keys and of fields; until when they are.
+fn lifetimes(client: &mut Client, policy: &str) -> Vec<Value> {
+    let lines = [
+        "SET life:0 v EX 1000",
+        "SET life:1 v",
+        "EXPIRE life:1 2000",
+        "SETEX life:2 3000 v",
+        "GETEX life:2 PX 5000000",
+        "PSETEX life:3 4000000 v",
+        "SET life:4 v",
+        "COPY life:3 life:4 REPLACE",
+        "HSET life:5 f v",
+        "HPEXPIRE life:5 6000000 FIELDS 1 f",
+    ];
+    lines.iter().for_each(|line| drop(client.run(line)));
+    // What is acknowledged under `always` is durable, and so is all before it: no kill takes it.
+    client.run("CONFIG SET appendfsync always");
+    client.run("SET life:6 v");
+    client.run(&format!("CONFIG SET appendfsync {policy}"));
+    expiry_times(client)
+}
+
+fn expiry_times(client: &mut Client) -> Vec<Value> {
+    let keys = (0..5).map(|n| client.run(&format!("PEXPIRETIME life:{n}"))).collect::<Vec<_>>();
+    keys.into_iter().chain([client.run("HPEXPIRETIME life:5 FIELDS 1 f")]).collect()
+}
+
+/// Ends the server again and again, in each of some ways. `may_lose`: so many acknowledged steps of a client may be gone.
+pub(crate) fn end_again_and_again(policy: &str, may_lose: u64, ends: &[impl Fn(&mut Server)]) {
     let directives = ["--appendfsync", policy];
     let mut server = bobbin_journalled(REACTORS[0], &directives);
+    let times = lifetimes(&mut server.connect(), policy);
     let mut done = vec![0; CLIENTS];
-    for round in 1..=rounds() {
+    for (round, end) in ends.iter().enumerate() {
         let time = Duration::from_millis(fastrand::u64(50..500));
-        let acknowledged = run(&mut server, &done, time, Server::kill);
-        server.start_again(REACTORS[round % REACTORS.len()], &directives);
+        let acknowledged = run(&mut server, &done, time, end);
+        server.start_again(REACTORS[(round + 1) % REACTORS.len()], &directives);
+        assert_eq!(expiry_times(&mut server.connect()), times, "times of expiry have moved");
         done = look(&server);
         for (found, acknowledged) in done.iter().zip(&acknowledged) {
             let least = acknowledged.saturating_sub(may_lose);
@@ -160,17 +207,17 @@ fn kill_again_and_again(policy: &str, may_lose: u64) {
 
 #[test]
 fn with_always_no_acknowledged_write_is_lost_by_kill_9() {
-    kill_again_and_again("always", 0);
+    end_again_and_again("always", 0, &vec![Server::kill; rounds()]);
 }
 
 #[test]
 fn with_everysec_what_is_left_by_kill_9_is_a_prefix() {
-    kill_again_and_again("everysec", u64::MAX);
+    end_again_and_again("everysec", u64::MAX, &vec![Server::kill; rounds()]);
 }
 
 #[test]
 fn with_no_what_is_left_by_kill_9_is_a_prefix() {
-    kill_again_and_again("no", u64::MAX);
+    end_again_and_again("no", u64::MAX, &vec![Server::kill; rounds()]);
 }
 
 #[test]

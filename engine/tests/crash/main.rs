@@ -5,9 +5,10 @@
 //! `BOBBIN_CRASH_ROUNDS=n` sets how often it is killed under each policy.
 
 mod files;
-mod full_disk;
 mod load;
+mod points;
 mod policies;
+mod trouble;
 
 #[path = "../support/mod.rs"]
 mod support;

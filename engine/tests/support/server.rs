@@ -16,6 +16,8 @@ const JOURNALLED: [&str; 2] = ["--appendonly", "yes"];
 const ORACLE: &str = "redis-server";
 /// What both servers log when they have loaded what they load.
 const READY: &str = "Ready to accept connections";
+/// In the server's directory: see `bobbin_engine::faults`.
+const FAULTS: &str = "faults";
 /// Long, because the machine may be busy building.
 const START_TIMEOUT: Duration = Duration::from_secs(30);
 const PORT_TRIES: usize = 5;
@@ -89,6 +91,7 @@ impl Server {
             .args(["--port", &port.to_string(), "--save", "", "--appendonly", "no", "--dir"])
             .arg(dir)
             .args(directives)
+            .env("BOBBIN_FAULTS", dir.join(FAULTS))
             .stdin(Stdio::null())
             .stdout(log.try_clone().expect("a second handle"))
             .stderr(log)
@@ -116,6 +119,22 @@ impl Server {
     pub fn kill(&mut self) {
         self.child.kill().expect("the child is ours");
         self.child.wait().expect("the child is ours");
+    }
+
+    /// What happens at points of the journal from now on, a line each; nothing if there is none.
+    pub fn set_faults(&self, lines: &str) {
+        let (new, path) = (self.dir.path().join("faults.new"), self.dir.path().join(FAULTS));
+        std::fs::write(&new, lines).expect("there is room");
+        std::fs::rename(new, path).expect("it is in the same directory");
+    }
+
+    /// Waits until the server has ended by itself.
+    pub fn wait_ended(&mut self) {
+        let deadline = Instant::now() + START_TIMEOUT;
+        while self.child.try_wait().expect("the child is ours").is_none() {
+            assert!(Instant::now() < deadline, "it goes on");
+            std::thread::sleep(Duration::from_millis(1));
+        }
     }
 
     /// SIGTERM; true if it ended well.

@@ -1,0 +1,168 @@
+//! A disk with no room left, played by a limit on the size of files, and one that fails (see `bobbin_engine::faults`):
+//! writes are refused, reads go on, and once the disk is well all that was acknowledged is on it.
+
+use std::fs;
+use std::os::unix::fs::FileExt as _;
+use std::time::{Duration, Instant};
+
+use rustix::process::{Pid, Resource, Rlimit, prlimit};
+
+use crate::files::journals;
+use crate::support::{Client, Server, bobbin_journalled};
+
+const PATIENCE: Duration = Duration::from_secs(30);
+
+/// The server's files may grow up to so many bytes.
+fn limit(server: &Server, bytes: Option<u64>) {
+    let pid = Pid::from_raw(server.pid() as i32);
+    prlimit(pid, Resource::Fsize, Rlimit { current: bytes, maximum: None }).expect("the child is ours");
+}
+
+/// Sets keys from `from` on until a reply is as wanted. Returns that of the first that was not tried.
+fn set_until(
+    client: &mut Client,
+    from: u64,
+    acknowledged: &mut Vec<u64>,
+    wanted: impl Fn(&[u8]) -> bool,
+) -> u64 {
+    let began = Instant::now();
+    for n in from.. {
+        let reply = client.call_raw(&["SET", &format!("k{n}"), &n.to_string()]);
+        if reply == b"+OK\r\n" {
+            acknowledged.push(n);
+        }
+        if wanted(&reply) {
+            return n + 1;
+        }
+        assert!(began.elapsed() < PATIENCE, "the last reply: {}", reply.escape_ascii());
+        std::thread::sleep(Duration::from_millis(5));
+    }
+    from
+}
+
+/// What happens to a disk.
+#[derive(Clone, Copy, Debug)]
+enum Trouble {
+    /// Files may grow no more.
+    Limit,
+    /// Faults at points of the journal.
+    Faults(&'static str),
+}
+
+const TROUBLES: [Trouble; 4] = [
+    Trouble::Limit,
+    Trouble::Faults("write short\nwritten ENOSPC"),
+    Trouble::Faults("written EIO"),
+    // And what was written and not synced is lost.
+    Trouble::Faults("synced EIO"),
+];
+
+impl Trouble {
+    /// `room`: so many bytes of the journal go well.
+    fn begin(self, server: &Server, room: u64) {
+        match self {
+            Self::Limit => {
+                let journal = journals(server).pop().expect("a journal");
+                limit(server, Some(fs::metadata(&journal).expect("a file").len() + room));
+            }
+            Self::Faults(lines) => server.set_faults(lines),
+        }
+    }
+
+    fn end(self, server: &Server) {
+        match self {
+            Self::Limit => limit(server, None),
+            Self::Faults(_) => server.set_faults(""),
+        }
+    }
+}
+
+#[test]
+fn a_disk_in_trouble_refuses_writes_until_it_is_well() {
+    TROUBLES.into_iter().for_each(|trouble| {
+        refuses_writes_until_it_is_well(trouble);
+    });
+}
+
+fn refuses_writes_until_it_is_well(trouble: Trouble) {
+    let mut server = bobbin_journalled("2", &["--appendfsync", "everysec"]);
+    let (mut client, mut acknowledged) = (server.connect(), Vec::new());
+    let mut next = set_until(&mut client, 0, &mut acknowledged, |reply| reply == b"+OK\r\n");
+    trouble.begin(&server, 200);
+    next = set_until(&mut client, next, &mut acknowledged, |reply| reply.starts_with(b"-MISCONF"));
+    for _ in 0..4 {
+        let mut reader = server.connect();
+        assert_eq!(reader.call_raw(&["GET", "k0"]), b"$1\r\n0\r\n");
+        let info = reader.call_raw(&["INFO", "persistence"]);
+        assert!(String::from_utf8_lossy(&info).contains("aof_last_write_status:err"));
+    }
+    trouble.end(&server);
+    set_until(&mut client, next, &mut acknowledged, |reply| reply == b"+OK\r\n");
+    let info = client.call_raw(&["INFO", "persistence"]);
+    assert!(String::from_utf8_lossy(&info).contains("aof_last_write_status:ok"));
+    assert!(server.stop(), "it ended well");
+    server.start_again("1", &[]);
+    let mut client = server.connect();
+    for n in &acknowledged {
+        let reply = client.call_raw(&["GET", &format!("k{n}")]);
+        assert!(
+            reply.ends_with(format!("\r\n{n}\r\n").as_bytes()),
+            "{trouble:?}: k{n}: {}",
+            reply.escape_ascii()
+        );
+    }
+}
+
+/// With `always` a write that has no room is answered when there is; whoever only reads is answered meanwhile.
+#[test]
+fn a_disk_in_trouble_holds_back_only_whoever_has_written() {
+    TROUBLES.into_iter().for_each(holds_back_only_whoever_has_written);
+}
+
+fn holds_back_only_whoever_has_written(trouble: Trouble) {
+    let mut server = bobbin_journalled("2", &["--appendfsync", "always"]);
+    let mut writers = [(); 4].map(|()| server.connect());
+    let mut readers = [(); 4].map(|()| server.connect());
+    assert_eq!(writers[0].call_raw(&["SET", "a", "1"]), b"+OK\r\n");
+    trouble.begin(&server, 0);
+    for writer in &mut writers {
+        writer.send(&["INCR", "a"]).expect("the server reads");
+    }
+    assert!(writers.iter_mut().all(Client::is_silent), "not durable, not acknowledged");
+    for reader in &mut readers {
+        assert!(reader.call_raw(&["GET", "a"]).starts_with(b"$1\r\n"));
+        assert!(reader.call_raw(&["SET", "b", "1"]).starts_with(b"-MISCONF"));
+        assert_eq!(reader.call_raw(&["PING"]), b"+PONG\r\n");
+    }
+    trouble.end(&server);
+    let replies = writers.each_mut().map(|writer| writer.read_raw().expect("a reply"));
+    let done = replies.iter().filter(|reply| reply.starts_with(b":")).count();
+    assert!(
+        done > 0 && replies.iter().all(|reply| reply.starts_with(b":") || reply.starts_with(b"-MISCONF"))
+    );
+    let expected = format!("$1\r\n{}\r\n", 1 + done);
+    assert_eq!(server.connect().call_raw(&["GET", "a"]), expected.as_bytes());
+    server.kill();
+    server.start_again("1", &[]);
+    assert_eq!(server.connect().call_raw(&["GET", "a"]), expected.as_bytes(), "{trouble:?}");
+}
+
+/// A bit that flips in what is durable: the start stops, and says where.
+#[test]
+fn a_bit_that_flips_under_the_server_stops_the_next_start() {
+    let mut server = bobbin_journalled("2", &["--appendfsync", "always"]);
+    let mut client = server.connect();
+    client.run("SET a 1");
+    let journal = journals(&server).pop().expect("a journal");
+    let at = fs::metadata(&journal).expect("a file").len() - 1;
+    client.run("SET b 1");
+    let file = fs::OpenOptions::new().read(true).write(true).open(&journal).expect("a journal");
+    let mut byte = [0];
+    file.read_exact_at(&mut byte, at).expect("it is there");
+    file.write_all_at(&[byte[0] ^ 4], at).expect("there is room");
+    client.run("SET c 1");
+    server.kill();
+    assert!(!server.try_again("1", &[]), "it started");
+    let log = server.log();
+    assert!(log.contains("is damaged at byte"), "{log}");
+}
