@@ -16,6 +16,8 @@ const JOURNALLED: [&str; 2] = ["--appendonly", "yes"];
 const ORACLE: &str = "redis-server";
 /// What both servers log when they have loaded what they load.
 const READY: &str = "Ready to accept connections";
+/// What Bobbin says if another has taken the port meanwhile.
+const PORT_TAKEN: &str = "another program listens there";
 /// In the server's directory: see `bobbin_engine::faults`.
 const FAULTS: &str = "faults";
 /// Long, because the machine may be busy building.
@@ -109,10 +111,12 @@ impl Server {
     /// Whether it starts.
     pub fn try_again(&mut self, reactors: &str, directives: &[&str]) -> bool {
         let all = [&JOURNALLED, &["--reactors", reactors], directives].concat();
-        self.port = free_port();
-        self.logged_before = self.log().len();
-        self.child = Self::spawn(BOBBIN, None, self.port, self.dir.path(), &all);
-        self.serves()
+        (0..PORT_TRIES).any(|_| {
+            self.port = free_port();
+            self.logged_before = self.log().len();
+            self.child = Self::spawn(BOBBIN, None, self.port, self.dir.path(), &all);
+            self.serves() || !self.log()[self.logged_before..].contains(PORT_TAKEN)
+        }) && self.child.try_wait().is_ok_and(|ended| ended.is_none())
     }
 
     /// kill -9.
