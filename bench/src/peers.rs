@@ -11,6 +11,7 @@ use std::process::{Child, Command, Stdio};
 use std::thread;
 use std::time::{Duration, Instant};
 
+use bobbin_proto::decode::Value;
 use clap::Args;
 use tempfile::TempDir;
 
@@ -281,7 +282,7 @@ fn free_port() -> std::io::Result<u16> {
 impl Running {
     fn wait_until_ready(&mut self, peer: &str, log: &Path) -> Result<(), Error> {
         let began = Instant::now();
-        while self.target.connect().and_then(|mut server| server.call(&["PING"])).is_err() {
+        while !serves(&self.target) {
             interrupt::check()?;
             if let Ok(Some(status)) = self.child.try_wait() {
                 let status = status.to_string();
@@ -305,6 +306,12 @@ impl Drop for Running {
     }
 }
 
+/// A server that is loading its journal answers already, with an error.
+fn serves(target: &Target) -> bool {
+    let reply = target.connect().and_then(|mut server| server.call(&["PING"]));
+    reply.is_ok_and(|reply| !matches!(reply, Value::Error(_)))
+}
+
 fn tail(log: &Path) -> String {
     let text = fs::read(log).unwrap_or_default();
     String::from_utf8_lossy(&text[text.len().saturating_sub(LOG_TAIL_LEN)..]).into_owned()
@@ -312,6 +319,8 @@ fn tail(log: &Path) -> String {
 
 #[cfg(test)]
 mod tests {
+    use std::io::{Read, Write};
+
     use super::*;
 
     #[test]
@@ -325,6 +334,22 @@ mod tests {
         };
         assert!(matches!(args("memcached").find(), Err(Error::Flag { .. })));
         assert!(matches!(args("bobbin").find(), Err(Error::NoPeers(_))));
+    }
+
+    #[test]
+    fn a_server_that_is_loading_is_waited_for() {
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        let target = Target::local(listener.local_addr().unwrap().port());
+        let server = thread::spawn(move || {
+            for reply in ["-LOADING the dataset\r\n", "+PONG\r\n"] {
+                let (mut stream, _) = listener.accept().unwrap();
+                assert!(stream.read(&mut [0; 64]).unwrap() > 0);
+                stream.write_all(reply.as_bytes()).unwrap();
+            }
+        });
+        assert_eq!([serves(&target), serves(&target)], [false, true]);
+        server.join().unwrap();
+        assert!(!serves(&target), "nobody is there");
     }
 
     #[test]
