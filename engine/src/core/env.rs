@@ -66,7 +66,7 @@ pub struct Shared {
 }
 
 /// What does not change while the server runs.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Default)]
 pub struct About {
     pub run_id: String,
     pub pid: u32,
