@@ -16,6 +16,7 @@ pub mod limits;
 pub mod loader;
 pub mod logging;
 pub mod mesh;
+pub mod metrics;
 pub mod nodes;
 pub mod observe;
 pub mod ping;

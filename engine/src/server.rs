@@ -13,6 +13,7 @@ use signal_hook::iterator::Signals;
 use crate::core::{About, Core, Shared, Shutdown, Stopwatch};
 use crate::ids::ReactorId;
 use crate::loader::{self, LoadError};
+use crate::metrics;
 use crate::reactor::{Listener, Order, Plant, Reactor};
 use crate::startup::{Ready, kernel};
 use crate::supervisor::{self, Supervisor};
@@ -63,6 +64,7 @@ impl Server {
         };
         let threads = ready.cpus.iter().enumerate().map(launch).collect::<io::Result<_>>()?;
         barrier.wait();
+        metrics::serve(ready.listeners.metrics(), &plant, &shared)?;
         load_aside(Arc::clone(&plant), shared, sender)?;
         Ok(Self { plant, threads, events })
     }

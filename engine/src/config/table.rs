@@ -29,6 +29,8 @@ Live Runtime "tcp-keepalive" => tcp_keepalive: i32, seconds(), "300", "Idle time
 Live Runtime "timeout" => timeout: i32, seconds(), "0", "Idle time after which a client is disconnected; 0 never.";
 Live Runtime "maxclients" => maxclients: u32, between(1, u32::MAX as i128), "10000", "Clients connected at once.";
 Live Runtime "protected-mode" => protected_mode: bool, Kind::Bool, "yes", "Refuse clients from other machines while there is no password.";
+Live Start "metrics-port" => metrics_port: u16, between(0, 65535), "0", "Port of the page of metrics for Prometheus, at /metrics; 0 for none.";
+Live Start "metrics-bind" => metrics_bind: BindAddresses, words("addresses as in bind"), "127.0.0.1", "Addresses that the page of metrics is served on; it asks for no password.";
 Inert Start "bind-source-addr" => bind_source_addr: Text, text(), "", "Outgoing connections leave from the address the routing table gives.";
 Inert Start "socket-mark-id" => socket_mark_id: u32, between(0, u32::MAX as i128), "0", "Sockets carry no mark.";
 }

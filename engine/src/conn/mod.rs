@@ -162,6 +162,8 @@ pub struct Conn {
     pub listed: bool,
     /// A buffer of replies is with the reactor; its bytes.
     pub sending: usize,
+    /// What the stopwatch showed when it was given that.
+    pub sent_at: u64,
     /// The reactor was told to stop reading.
     pub reading_paused: bool,
     pub monitor: bool,
@@ -233,6 +235,7 @@ impl Conn {
             adopted: false,
             listed: false,
             sending: 0,
+            sent_at: 0,
             reading_paused: false,
             monitor: false,
             multi: Multi::default(),

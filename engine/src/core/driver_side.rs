@@ -56,8 +56,9 @@ impl Core {
     /// Ends an iteration: notes how long it took.
     #[inline]
     pub fn end(&mut self) {
-        let us = self.ns_since(self.iteration_start) / 1000;
-        self.observed.loops.went_round(us);
+        let ns = self.ns_since(self.iteration_start);
+        self.observed.loops.went_round(ns / 1000);
+        self.observed.stages.iteration.record(ns);
     }
 
     /// Input: this reactor accepted a socket. The reactor with the fewest clients will serve it, or this one, if the
@@ -96,6 +97,7 @@ impl Core {
             self.observed.counts.net_out += buffer.len() as u64;
             self.observed.counts.writes += 1;
             conn.sending = 0;
+            self.observed.stages.send.record(self.env.stopwatch.nanos(conn.sent_at, self.iteration_start));
             conn.has_written &= !(conn.out.is_empty() && conn.order.is_empty());
             if !conn.out.is_empty()
                 || conn.closing != Closing::No
@@ -151,6 +153,8 @@ impl Core {
 
     /// Input: a batch from another reactor.
     pub fn deliver(&mut self, from: ReactorId, mut batch: Box<Batch>) {
+        let ns = self.ns_since(batch.left_at);
+        self.observed.stages.lane.record(ns);
         while let Some(message) = batch.messages.pop_front() {
             self.handle(message);
         }
@@ -342,6 +346,7 @@ impl Core {
             let full = std::mem::replace(&mut conn.out, rest);
             conn.gates.sent(full.len());
             conn.sending = full.len();
+            conn.sent_at = self.env.stopwatch.read();
             action.send = Some(full);
         }
         let flushed = conn.sending == 0 && conn.out.is_empty();
@@ -362,7 +367,9 @@ impl Core {
     /// Output: the batch for another reactor, if there is anything in it.
     #[inline]
     pub fn take_batch(&mut self, to: ReactorId) -> Option<Box<Batch>> {
-        self.outbox.take(to)
+        let mut batch = self.outbox.take(to)?;
+        batch.left_at = self.env.stopwatch.read();
+        Some(batch)
     }
 
     /// A batch that found its lane full comes back, and goes on filling.

@@ -15,6 +15,8 @@ pub struct Batch {
     pub replies: Vec<u8>,
     /// Command frames.
     pub commands: Vec<u8>,
+    /// What the stopwatch showed when it left.
+    pub left_at: u64,
 }
 
 impl Batch {

@@ -1,14 +1,8 @@
 //! Calls, failures and run times of every command.
 
-use hdrhistogram::Histogram;
-
+use super::Timing;
 use crate::command::TABLE;
 use crate::ids::CommandId;
-
-/// Longest run time told apart, in nanoseconds; longer ones count as this.
-const NS_MAX: u64 = 60_000_000_000;
-/// Two digits: 1 % error, 24 KiB a histogram at most.
-const DIGITS: u8 = 2;
 
 /// One command's counts.
 #[derive(Clone, Debug, Default)]
@@ -19,8 +13,8 @@ pub struct CommandCounts {
     pub rejected: u64,
     /// Answered with an error.
     pub failed: u64,
-    /// Run times; none before the first call.
-    pub latency: Option<Box<Histogram<u64>>>,
+    /// Run times, if they are tracked.
+    pub latency: Timing,
 }
 
 /// Counts of all commands, by row of the table.
@@ -47,10 +41,7 @@ impl CommandStats {
         row.ns += ns;
         row.failed += u64::from(!ok);
         if self.track_latency {
-            match &mut row.latency {
-                Some(latency) => latency.saturating_record(ns),
-                None => row.latency = first_latency(ns),
-            }
+            row.latency.record(ns);
         }
     }
 
@@ -76,17 +67,6 @@ impl CommandCounts {
         self.ns += other.ns;
         self.rejected += other.rejected;
         self.failed += other.failed;
-        match (&mut self.latency, &other.latency) {
-            (Some(mine), Some(other)) => mine.add(&**other).expect("all histograms have the same bounds"),
-            (mine @ None, Some(other)) => *mine = Some(other.clone()),
-            (_, None) => {}
-        }
+        self.latency.merge(&other.latency);
     }
-}
-
-#[cold]
-fn first_latency(ns: u64) -> Option<Box<Histogram<u64>>> {
-    let mut latency = Histogram::new_with_bounds(1, NS_MAX, DIGITS).expect("the bounds are valid");
-    latency.saturating_record(ns);
-    Some(Box::new(latency))
 }

@@ -10,6 +10,8 @@ pub mod process;
 mod rates;
 mod report;
 mod slow_log;
+mod stages;
+mod timing;
 
 pub use commands::{CommandCounts, CommandStats};
 pub use errors::ErrorCounts;
@@ -19,6 +21,8 @@ pub use monitor::{Monitors, monitor_line};
 pub use rates::{Rate, Rates};
 pub use report::{DbReport, Report};
 pub use slow_log::{SlowEntry, SlowLog, shortened};
+pub use stages::Stages;
+pub use timing::Timing;
 
 use crate::config::Config;
 
@@ -35,6 +39,7 @@ pub struct Observed {
     pub monitors: Monitors,
     pub rates: Rates,
     pub loops: Loops,
+    pub stages: Stages,
     pub counts: Counts,
     /// Bytes that the server used when this core first looked, and the most since.
     pub memory_at_start: u64,
@@ -90,6 +95,7 @@ impl Observed {
         self.errors = ErrorCounts::default();
         self.counts = Counts::default();
         self.loops = Loops::default();
+        self.stages = Stages::default();
         self.rates.reset();
     }
 }

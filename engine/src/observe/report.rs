@@ -1,7 +1,7 @@
 //! What INFO tells of a reactor, and of all of them together.
 
 use super::process::CpuTime;
-use super::{CommandCounts, Counts, ErrorCounts, Loops, Rates, ShardStats};
+use super::{CommandCounts, Counts, ErrorCounts, Loops, Rates, ShardStats, Stages};
 use crate::core::Core;
 use crate::pubsub::Topic;
 
@@ -42,6 +42,7 @@ pub struct Report {
     pub out_per_second: u64,
     pub loops_per_second: u64,
     pub loops: Loops,
+    pub stages: Stages,
     pub cpu: CpuTime,
     pub dbs: Vec<DbReport>,
     /// Names that have subscribers and that this core owns, by [`Topic`].
@@ -67,6 +68,7 @@ impl Report {
             counts: observed.counts.clone(),
             shard: stats.clone(),
             loops: observed.loops,
+            stages: observed.stages.clone(),
             cpu: CpuTime::of_thread(),
             keyspace_memory: core.shard.keyspace.memory(),
             memory_at_start: observed.memory_at_start,
@@ -126,6 +128,7 @@ impl Report {
         self.out_per_second += other.out_per_second;
         self.loops_per_second += other.loops_per_second;
         self.loops.merge(&other.loops);
+        self.stages.merge(&other.stages);
         self.cpu.user += other.cpu.user;
         self.cpu.system += other.cpu.system;
         self.dbs.resize(other.dbs.len().max(self.dbs.len()), DbReport::default());

@@ -35,6 +35,7 @@ use crate::ids::ReactorId;
 use crate::journal::{Job, Writer};
 use crate::limits::LANE_DRAIN_MAX;
 use crate::mesh::Lanes;
+use crate::observe::Report;
 use ring::{Completion, Ring};
 use sockets::Sockets;
 use token::Token;
@@ -60,6 +61,8 @@ pub enum Order {
     Loaded { done: Sender<Result<ReactorId, UnknownEffect>> },
     /// Add one, as a sign of life.
     Answer(Arc<AtomicUsize>),
+    /// Tell the figures, with those of every command.
+    Report { done: Sender<(ReactorId, Report)> },
     /// Stop serving, and end.
     Stop,
 }
@@ -429,6 +432,10 @@ impl Reactor {
                 }
                 Order::Answer(answered) => {
                     answered.fetch_add(1, Ordering::Relaxed);
+                }
+                Order::Report { done } => {
+                    // Whoever asked may have given up.
+                    let _ = done.send((self.id, Report::of(&self.core, true)));
                 }
                 Order::Stop => self.stopping = true,
             }

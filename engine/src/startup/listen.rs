@@ -17,17 +17,17 @@ use std::{
 
 use rustix::net::{AddressFamily, SocketFlags, SocketType, bind, ipproto, listen, socket_with, sockopt};
 
-use crate::config::{BindAddress, Config};
+use crate::config::{BindAddress, BindAddresses, Config};
 use crate::nodes::first_port;
 
 #[derive(Debug, thiserror::Error)]
 pub enum ListenError {
-    #[error("{address} is in use: another program listens there. Stop it (ss -ltnp 'sport = :{}' names it) or choose another port with --port", address.port())]
-    PortInUse { address: SocketAddr },
+    #[error("{address} is in use: another program listens there. Stop it (ss -ltnp 'sport = :{}' names it) or choose another port with {directive}", address.port())]
+    PortInUse { address: SocketAddr, directive: &'static str },
     #[error(
-        "no right to listen on {address}: ports below 1024 are reserved. Choose another with --port, or give the server the right (setcap cap_net_bind_service=+ep bobbin-server)"
+        "no right to listen on {address}: ports below 1024 are reserved. Choose another with {directive}, or give the server the right (setcap cap_net_bind_service=+ep bobbin-server)"
     )]
-    NotAllowed { address: SocketAddr },
+    NotAllowed { address: SocketAddr, directive: &'static str },
     #[error(
         "can't listen on {address}: {cause}. Does this machine have that address? (ip addr) Put a - before it in bind to leave it out where it is missing"
     )]
@@ -61,6 +61,7 @@ pub struct Listeners {
     addresses: Vec<SocketAddr>,
     /// By reactor: those of its own port.
     own: Vec<Vec<TcpListener>>,
+    metrics: Vec<TcpListener>,
     unix: Option<UnixSocket>,
     warnings: Vec<String>,
 }
@@ -78,18 +79,25 @@ impl Listeners {
             tcp: Vec::new(),
             addresses: Vec::new(),
             own: Vec::new(),
+            metrics: Vec::new(),
             unix: None,
             warnings: Vec::new(),
         };
         if config.port != 0 {
-            let bound = listeners.bind_all(config, config.port)?;
+            let bound = listeners.bind_all(&config.bind, config.port, "--port", config.tcp_backlog)?;
             (listeners.addresses, listeners.tcp) = bound.into_iter().unzip();
         }
         if config.cluster_enabled {
             for port in own_ports(config, reactors)? {
-                let bound = listeners.bind_all(config, port)?;
+                let backlog = config.tcp_backlog;
+                let bound = listeners.bind_all(&config.bind, port, "--cluster-reactor-port", backlog)?;
                 listeners.own.push(bound.into_iter().map(|(_, socket)| socket).collect());
             }
+        }
+        if config.metrics_port != 0 {
+            let (port, backlog) = (config.metrics_port, config.tcp_backlog);
+            let bound = listeners.bind_all(&config.metrics_bind, port, "--metrics-port", backlog)?;
+            listeners.metrics = bound.into_iter().map(|(_, socket)| socket).collect();
         }
         listeners.unix = config.unixsocket.path().map(|path| UnixSocket::open(path, config)).transpose()?;
         if listeners.tcp.is_empty() && listeners.unix.is_none() {
@@ -105,6 +113,10 @@ impl Listeners {
     /// By reactor: the sockets of its own port.
     pub fn own(&self) -> &[Vec<TcpListener>] {
         &self.own
+    }
+
+    pub fn metrics(&self) -> &[TcpListener] {
+        &self.metrics
     }
 
     pub fn unix(&self) -> Option<&UnixListener> {
@@ -127,11 +139,12 @@ impl Listeners {
     /// Listens on a port of every address.
     fn bind_all(
         &mut self,
-        config: &Config,
+        binds: &BindAddresses,
         port: u16,
+        directive: &'static str,
+        backlog: i32,
     ) -> Result<Vec<(SocketAddr, TcpListener)>, ListenError> {
-        let bound =
-            config.bind.0.iter().filter_map(|bind| self.bind(bind, port, config.tcp_backlog).transpose());
+        let bound = binds.0.iter().filter_map(|bind| self.bind(bind, port, directive, backlog).transpose());
         bound.collect()
     }
 
@@ -140,6 +153,7 @@ impl Listeners {
         &mut self,
         bind: &BindAddress,
         port: u16,
+        directive: &'static str,
         backlog: i32,
     ) -> Result<Option<(SocketAddr, TcpListener)>, ListenError> {
         let address = match resolve(&bind.address, port) {
@@ -152,8 +166,8 @@ impl Listeners {
         match tcp_listener(address, backlog) {
             Err(cause) if bind.optional && is_missing(&cause) => Ok(self.leave_out(&bind.address, &cause)),
             Err(cause) => Err(match cause.kind() {
-                io::ErrorKind::AddrInUse => ListenError::PortInUse { address },
-                io::ErrorKind::PermissionDenied => ListenError::NotAllowed { address },
+                io::ErrorKind::AddrInUse => ListenError::PortInUse { address, directive },
+                io::ErrorKind::PermissionDenied => ListenError::NotAllowed { address, directive },
                 _ => ListenError::Address { address, cause },
             }),
             Ok(listener) => Ok(Some((address, listener))),

@@ -25,6 +25,7 @@ mod keyspace;
 mod latency;
 mod list;
 mod memory;
+mod metrics;
 mod monitor;
 mod network;
 mod notifications;

@@ -145,7 +145,7 @@ pub(super) fn errorstats(facts: &Facts<'_>, fields: &mut Fields<'_>) {
 pub(super) fn latencystats(facts: &Facts<'_>, fields: &mut Fields<'_>) {
     let percentiles = &facts.env.config.latency_tracking_info_percentiles.0;
     for (row, counts) in each(facts) {
-        let Some(latency) = &counts.latency else { continue };
+        let Some(latency) = counts.latency.histogram() else { continue };
         let at = |percentile: &f64| {
             let us = latency.value_at_percentile(*percentile) as f64 / 1000.0;
             format!("p{percentile}={us:.3}")

@@ -58,7 +58,7 @@ impl Errand for Histograms {
             .0
             .iter()
             .zip(&merged)
-            .filter_map(|(id, counts)| Some((id, counts.latency.as_ref()?)))
+            .filter_map(|(id, counts)| Some((id, counts.latency.histogram()?)))
             .collect();
         reply.map(found.len());
         for (id, latency) in found {
