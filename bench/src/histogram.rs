@@ -29,7 +29,7 @@ pub struct Percentile {
 }
 
 /// A line of the detailed distribution.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy, Debug, Serialize)]
 pub struct Step {
     pub us: f64,
     pub percentile: f64,

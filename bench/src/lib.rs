@@ -7,6 +7,7 @@
 //! | `load`      | connections under load: sessions, phases, tallies                           |
 //! | `histogram` | latencies and percentiles                                                   |
 //! | `report`    | a run's outcome as text and JSON                                            |
+//! | `page`      | outcomes as HTML with plots                                                 |
 //! | `compare`   | servers side by side, workload by workload                                  |
 //! | `memory`    | bytes per key                                                               |
 //! | `idle`      | what connections cost that do nothing                                       |
@@ -30,6 +31,7 @@ pub mod load;
 pub mod machine;
 pub mod memory;
 pub mod null;
+mod page;
 pub mod peers;
 pub mod process;
 pub mod progress;

@@ -73,6 +73,7 @@ fn dispatch(cli: &Cli) -> Result<bool, Error> {
             if let Some(name) = &args.save {
                 report::write_text(&name.with_added_extension("txt"), &comparison.to_string())?;
                 report::write_json(&name.with_added_extension("json"), &comparison)?;
+                report::write_page(&name.with_added_extension("html"), comparison.html())?;
             }
             return Ok(comparison.is_whole());
         }
@@ -105,6 +106,9 @@ fn load(args: &LoadArgs) -> Result<bool, Error> {
     print!("{}", report.text());
     if let Some(path) = &args.output.json_out_file {
         report::write_json(path, &report)?;
+    }
+    if let Some(path) = &args.output.html_out_file {
+        report::write_page(path, report.html())?;
     }
     Ok(report.is_sound())
 }

@@ -7,10 +7,13 @@ use std::path::Path;
 use serde::Serialize;
 
 use crate::Error;
-use crate::histogram::{Latency, Summary};
+use crate::histogram::{Latency, Step, Summary};
 use crate::load::Tally;
 use crate::machine::Machine;
 use crate::workload::Mix;
+
+/// Lines of the distribution for each halving of the distance to 100 %.
+const STEPS_PER_HALF: u32 = 4;
 
 #[derive(Debug, Serialize)]
 pub struct Report {
@@ -32,8 +35,8 @@ pub struct Report {
     pub error_texts: Vec<String>,
     pub read_back: Option<ReadBack>,
     pub timeline: Vec<Sample>,
-    #[serde(skip)]
-    pub distribution: Option<Latency>,
+    /// Empty if it was to be hidden.
+    pub distribution: Vec<Step>,
 }
 
 /// One command of the mix, or all of them.
@@ -116,6 +119,11 @@ pub fn write_json(path: &Path, report: &impl Serialize) -> Result<(), Error> {
     write_text(path, &text)
 }
 
+pub fn write_page(path: &Path, page: Result<String, serde_json::Error>) -> Result<(), Error> {
+    let page = page.map_err(|error| Error::File { path: path.to_path_buf(), source: error.into() })?;
+    write_text(path, &page)
+}
+
 pub fn write_text(path: &Path, text: &str) -> Result<(), Error> {
     fs::write(path, text).map_err(|source| Error::File { path: path.to_path_buf(), source })
 }
@@ -129,20 +137,21 @@ impl Report {
 
     pub fn text(&self) -> String {
         let mut text = self.machine.text();
+        // Writing to a String cannot fail.
+        let _ = writeln!(text, "{}\n", self.headline());
+        self.write_table(&mut text);
+        let (elapsed_s, cpu) = (self.elapsed_s, self.client_cpu_us_per_request);
+        let _ = writeln!(text, "\n{elapsed_s:.2} s; the generator took {cpu:.3} µs of CPU per request");
+        self.complaints().iter().for_each(|complaint| _ = writeln!(text, "{complaint}"));
+        self.write_distribution(&mut text);
+        text
+    }
+
+    pub(crate) fn headline(&self) -> String {
         let pace = self.rate.map_or("closed loop".to_owned(), |rate| format!("open loop at {rate:.0}/s"));
         let server = self.server.as_deref().unwrap_or("server of unknown version");
-        let Self { target, connections, pipeline, elapsed_s, .. } = self;
-        // Writing to a String cannot fail.
-        let _ =
-            writeln!(text, "{server} at {target}: {connections} connections, pipeline {pipeline}, {pace}\n");
-        self.write_table(&mut text);
-        let cpu = self.client_cpu_us_per_request;
-        let _ = writeln!(text, "\n{elapsed_s:.2} s; the generator took {cpu:.3} µs of CPU per request");
-        self.write_complaints(&mut text);
-        if let Some(latency) = &self.distribution {
-            write_distribution(&mut text, latency);
-        }
-        text
+        let Self { target, connections, pipeline, .. } = self;
+        format!("{server} at {target}: {connections} connections, pipeline {pipeline}, {pace}")
     }
 
     fn write_table(&self, text: &mut String) {
@@ -177,33 +186,41 @@ impl Report {
         }
     }
 
-    fn write_complaints(&self, text: &mut String) {
+    /// What went otherwise than asked, and how reading back ended.
+    pub(crate) fn complaints(&self) -> Vec<String> {
+        let mut complaints = Vec::new();
+        let mut say = |text: String| complaints.push(text);
         if self.overdue > 0 {
-            let _ =
-                writeln!(text, "the rate was not kept: {} requests were due and never sent", self.overdue);
+            say(format!("the rate was not kept: {} requests were due and never sent", self.overdue));
         }
         if self.moved > 0 {
-            let _ = writeln!(text, "{} requests were sent on to another node (MOVED)", self.moved);
+            say(format!("{} requests were sent on to another node (MOVED)", self.moved));
         }
-        for error in &self.error_texts {
-            let _ = writeln!(text, "error reply: {error}");
-        }
+        self.error_texts.iter().for_each(|error| say(format!("error reply: {error}")));
         if self.totals.mismatches > 0 {
-            let _ = writeln!(text, "WRONG VALUES in {} replies to GET", self.totals.mismatches);
+            say(format!("WRONG VALUES in {} replies to GET", self.totals.mismatches));
         }
         if let Some(ReadBack { keys, missing, mismatches }) = self.read_back {
             let verdict = if mismatches == 0 { "all as written" } else { "NOT as written" };
-            let _ =
-                writeln!(text, "read back {keys} keys: {verdict} ({mismatches} wrong, {missing} missing)");
+            say(format!("read back {keys} keys: {verdict} ({mismatches} wrong, {missing} missing)"));
+        }
+        complaints
+    }
+
+    fn write_distribution(&self, text: &mut String) {
+        if self.distribution.is_empty() {
+            return;
+        }
+        let _ = writeln!(text, "\n{:>12} {:>12}", "µs", "percentile");
+        for step in &self.distribution {
+            let _ = writeln!(text, "{:>12.1} {:>12.5}", step.us, step.percentile);
         }
     }
 }
 
-fn write_distribution(text: &mut String, latency: &Latency) {
-    let _ = writeln!(text, "\n{:>12} {:>12}", "µs", "percentile");
-    for step in latency.steps(2) {
-        let _ = writeln!(text, "{:>12.1} {:>12.5}", step.us, step.percentile);
-    }
+/// The detailed distribution of a run.
+pub fn distribution(latency: &Latency) -> Vec<Step> {
+    latency.steps(STEPS_PER_HALF).collect()
 }
 
 fn per_second(count: u64, elapsed_ns: u64) -> f64 {
@@ -211,11 +228,11 @@ fn per_second(count: u64, elapsed_ns: u64) -> f64 {
 }
 
 #[cfg(test)]
-mod tests {
+pub(crate) mod tests {
     use super::*;
     use crate::workload::{KeySpace, Pattern};
 
-    fn report(tally: &Tally, read_back: Option<ReadBack>) -> Report {
+    pub(crate) fn report(tally: &Tally, read_back: Option<ReadBack>) -> Report {
         let keys = KeySpace::new(b"key:", 12, 0, 9).unwrap();
         let mix = Mix::single("GET __key__", &keys, 4, Pattern::Uniform).unwrap();
         Report {
@@ -234,11 +251,11 @@ mod tests {
             error_texts: tally.error_texts.clone(),
             read_back,
             timeline: timeline(tally),
-            distribution: Some(tally.latency()),
+            distribution: distribution(&tally.latency()),
         }
     }
 
-    fn tally() -> Tally {
+    pub(crate) fn tally() -> Tally {
         let mut tally = Tally::new(1);
         tally.rows[0].latency.record(40_000, 100);
         tally.elapsed_ns = 2_000_000_000;

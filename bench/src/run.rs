@@ -65,6 +65,8 @@ fn describe(args: &LoadArgs, phase: &Phase, shape: &SessionShape, tally: &Tally)
     let percentiles = args.output.percentiles();
     let clients = shape.clients * shape.threads;
     let requests = tally.requests().max(1) as f64;
+    let distribution =
+        if args.output.hide_histogram { Vec::new() } else { report::distribution(&tally.latency()) };
     Report {
         machine: Machine::this(),
         server: None,
@@ -81,6 +83,6 @@ fn describe(args: &LoadArgs, phase: &Phase, shape: &SessionShape, tally: &Tally)
         error_texts: Vec::new(),
         read_back: None,
         timeline: report::timeline(tally),
-        distribution: (!args.output.hide_histogram).then(|| tally.latency()),
+        distribution,
     }
 }

@@ -80,6 +80,8 @@ fn journals_are_kept_by_servers_that_have_one() {
     let entries = json["entries"].as_array().unwrap();
     assert!(entries.len() == 2 && entries.iter().all(|entry| entry["peer"] == "redis"), "{entries:?}");
     assert_eq!(std::fs::read(name.with_extension("txt")).unwrap(), output.stdout);
+    let page = std::fs::read_to_string(name.with_extension("html")).unwrap();
+    assert!(page.contains("<h3>set-p16-everysec</h3>") && page.ends_with("</html>\n"));
 }
 
 #[test]

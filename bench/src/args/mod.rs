@@ -177,6 +177,9 @@ pub struct OutputArgs {
     /// Write the results as JSON to this file too
     #[arg(long, value_name = "FILE")]
     pub json_out_file: Option<PathBuf>,
+    /// Write the results as an HTML page with plots to this file too
+    #[arg(long, value_name = "FILE")]
+    pub html_out_file: Option<PathBuf>,
 }
 
 impl LoadArgs {

@@ -54,7 +54,7 @@ pub struct CompareArgs {
     /// The servers the ratios are to
     #[arg(long, value_name = "LIST", value_delimiter = ',', default_value = "redis,kevy")]
     pub baseline: Vec<String>,
-    /// Write the results as NAME.txt and NAME.json too
+    /// Write the results as NAME.txt, NAME.json and NAME.html too
     #[arg(long, value_name = "NAME")]
     pub save: Option<PathBuf>,
 }
@@ -341,8 +341,39 @@ fn scale(text: &str) -> Result<f64, String> {
 }
 
 #[cfg(test)]
-mod tests {
+pub(crate) mod tests {
     use super::*;
+
+    /// Two servers on one workload, and on another, where the second failed.
+    pub(crate) fn comparison() -> Comparison {
+        let measured = |workload, peer, cpu, rate| {
+            let figures = Figures { resident_bytes: 1e6, ..figures(cpu, rate) };
+            let at = |percentile, us| Percentile { percentile, us };
+            Entry {
+                rounds: vec![figures],
+                latency_us: vec![at(50.0, 10.0), at(99.0, 40.0)],
+                timeline: vec![Sample { at_s: 0.1, requests_per_second: rate }],
+                ..entry(workload, peer, figures)
+            }
+        };
+        let failed = Entry { failure: Some("it <broke>".to_owned()), ..Entry::blank("set", 1, "bobbin") };
+        let mut entries = vec![
+            measured("get", "redis", 2.5, 1000.0),
+            measured("get", "bobbin", 1.25, 1500.0),
+            Entry { rate: Some(700.0), ..measured("set", "redis", 3.5, 800.0) },
+            failed,
+        ];
+        let baselines = vec!["redis".to_owned()];
+        relate(&mut entries, &baselines);
+        Comparison {
+            machine: Machine::this(),
+            versions: vec![Version { peer: "redis", version: Some("redis 7.0.15".to_owned()) }],
+            baselines,
+            server_cpus: "0".to_owned(),
+            client_cpus: "1".to_owned(),
+            entries,
+        }
+    }
 
     fn figures(cpu: f64, rate: f64) -> Figures {
         Figures { requests_per_second: rate, server_cpu_us_per_request: cpu, ..medians(&[]) }
