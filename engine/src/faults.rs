@@ -11,6 +11,7 @@
 //! rename 2 kill       the same, at the second file that is renamed
 //! written ENOSPC      that is how it ended; or EIO
 //! write short         half of what is to be written is
+//! load wait           for as long as the file says so
 //! ```
 //!
 //! A sync that fails loses all that was written since the last that did not, as a disk may (see
@@ -34,6 +35,8 @@ macro_rules! points {
 }
 
 points! {
+    /// The journal is about to be read.
+    Load = "load",
     /// A group of the journal, or the rest of one, is about to be written.
     Write = "write",
     /// It has been, and nobody knows yet.
@@ -88,12 +91,15 @@ mod real {
     use std::io;
     use std::os::unix::fs::FileExt as _;
     use std::sync::atomic::{AtomicU64, Ordering};
+    use std::time::Duration;
 
     use super::Point;
     use crate::journal::JournalFile;
 
+    /// How often whoever waits looks again.
+    const LOOK_EVERY: Duration = Duration::from_millis(1);
     /// How often each point has been passed.
-    static PASSED: [AtomicU64; 7] = [const { AtomicU64::new(0) }; 7];
+    static PASSED: [AtomicU64; 8] = [const { AtomicU64::new(0) }; 8];
     /// How long the journal's file was when it was last synced.
     static SYNCED_LEN: AtomicU64 = AtomicU64::new(JournalFile::HEADER_LEN);
 
@@ -114,7 +120,13 @@ mod real {
 
     /// Passes a point: fails, or never comes back.
     pub fn pass(point: Point) -> io::Result<()> {
-        told(point).map_or(Ok(()), |what| happen(&what))
+        while let Some(what) = told(point) {
+            if what != "wait" {
+                return happen(&what);
+            }
+            std::thread::sleep(LOOK_EVERY);
+        }
+        Ok(())
     }
 
     fn happen(what: &str) -> io::Result<()> {

@@ -14,6 +14,7 @@ use bobbin_cluster::{Slot, SlotMap};
 
 use crate::command::{self, Args, Command, OwnedArgs, Run};
 use crate::core::{Load, Shared, UnknownEffect};
+use crate::faults::{self, Point};
 use crate::ids::{ReactorId, Stamp};
 use crate::journal::{Batch, Commands, Directory, Disk, Refusal, Replay, Snapshot, Writer};
 use crate::reactor::{JournalStart, Order, Plant};
@@ -49,6 +50,7 @@ pub fn load(plant: &Plant, shared: &Shared) -> Result<(), LoadError> {
     let path = dir.join(name);
     let begin = |cause| LoadError::Begin { path: path.clone().into(), cause };
     let disk = Directory::make(&path).map_err(begin)?;
+    faults::pass(Point::Load).map_err(begin)?;
     let mut replay = Replay::open(&disk)?;
     let mut loader = Loader::new(plant, reactors);
     if let Some(snapshot) = replay.snapshot()? {

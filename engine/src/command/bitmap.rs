@@ -54,7 +54,7 @@ pub const ROWS: &[Command] = &[
 
 /// How many bits a string may have.
 pub(super) fn bits_max(cx: &Cx<'_>) -> u64 {
-    cx.env.config.proto_max_bulk_len.saturating_mul(8)
+    cx.env.string_len_max().saturating_mul(8)
 }
 
 /// An offset below `bits_max`, counted in units of `scale` bits.

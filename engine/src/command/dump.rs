@@ -101,7 +101,7 @@ fn restore(cx: &mut Cx<'_>, args: Args<'_>, reply: &mut Reply<'_>) -> Result<(),
 
 fn read(cx: &mut Cx<'_>, key: &[u8], expiry_ms: Option<u64>, payload: &[u8]) -> Result<Entry, CommandError> {
     let limits = cx.env.config.value_limits(&mut cx.rest.rng);
-    let string_len_max = usize::try_from(cx.env.config.proto_max_bulk_len).unwrap_or(usize::MAX);
+    let string_len_max = usize::try_from(cx.env.string_len_max()).unwrap_or(usize::MAX);
     let (value_type, mut value) =
         rdb::open(payload, cx.rest.payload_checksum, string_len_max).map_err(|error| match error {
             rdb::PayloadError::Footer => BAD_FOOTER,

@@ -136,7 +136,7 @@ pub(super) fn len_of(entry: &Entry) -> Result<usize, CommandError> {
 
 /// Refuses a string that would become longer than `proto-max-bulk-len`.
 pub(super) fn check_len(cx: &Cx<'_>, start: usize, more: usize) -> Result<usize, CommandError> {
-    let max = cx.env.config.proto_max_bulk_len as usize;
+    let max = cx.env.string_len_max() as usize;
     start
         .checked_add(more)
         .filter(|&len| len <= max)

@@ -49,6 +49,12 @@ impl Env {
             disk_failure: None,
         }
     }
+
+    /// How long a string may become. What is on disk was within the limit of its time, and is loaded whatever it is now.
+    #[inline]
+    pub fn string_len_max(&self) -> u64 {
+        if self.is_loading { u64::MAX } else { self.config.proto_max_bulk_len }
+    }
 }
 
 /// The keys of one core and what belongs to them.

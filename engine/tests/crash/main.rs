@@ -6,6 +6,7 @@
 
 mod files;
 mod load;
+mod loading;
 mod points;
 mod policies;
 mod trouble;

@@ -45,7 +45,8 @@ fn elements(object: &Object, now_ms: u64) -> Vec<String> {
         Object::List(list) => ("list", list.iter(0, End::Front).map(|e| text(&e.to_vec())).collect(), true),
         Object::Set(set) => ("set", set.iter().map(|member| text(&member.to_vec())).collect(), false),
         Object::Zset(zset) => {
-            // Whether zero has a sign is not kept in every packing.
+            // A packed one keeps whole scores as integers, as in Redis, and zero has no sign then; the replica packs by
+            // its own directives.
             let score = |score: f64| if score == 0.0 { 0.0 } else { score };
             let members =
                 zset.iter().map(|(member, of)| format!("{} {:?}", text(&member.to_vec()), score(of)));

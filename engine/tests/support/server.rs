@@ -110,13 +110,38 @@ impl Server {
 
     /// Whether it starts.
     pub fn try_again(&mut self, reactors: &str, directives: &[&str]) -> bool {
+        self.again(reactors, directives, Self::serves)
+    }
+
+    /// The same, but it listens and need not have loaded anything yet.
+    pub fn listen_again(&mut self, reactors: &str, directives: &[&str]) {
+        assert!(self.again(reactors, directives, Self::listens), "it does not listen:\n{}", self.log());
+    }
+
+    fn again(&mut self, reactors: &str, directives: &[&str], is_up: fn(&mut Self) -> bool) -> bool {
         let all = [&JOURNALLED, &["--reactors", reactors], directives].concat();
         (0..PORT_TRIES).any(|_| {
             self.port = free_port();
             self.logged_before = self.log().len();
             self.child = Self::spawn(BOBBIN, None, self.port, self.dir.path(), &all);
-            self.serves() || !self.log()[self.logged_before..].contains(PORT_TAKEN)
+            is_up(self) || !self.log()[self.logged_before..].contains(PORT_TAKEN)
         }) && self.child.try_wait().is_ok_and(|ended| ended.is_none())
+    }
+
+    fn listens(&mut self) -> bool {
+        let deadline = Instant::now() + START_TIMEOUT;
+        while Instant::now() < deadline && self.child.try_wait().expect("the child is ours").is_none() {
+            if Client::try_connect(self.port).is_ok() {
+                return true;
+            }
+            std::thread::sleep(Duration::from_millis(10));
+        }
+        false
+    }
+
+    /// Waits until it serves.
+    pub fn await_ready(&mut self) {
+        assert!(self.serves(), "it does not serve:\n{}", self.log());
     }
 
     /// kill -9.

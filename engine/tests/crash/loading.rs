@@ -1,0 +1,102 @@
+//! A server that loads: it listens, says so, and serves nobody's data.
+
+use bobbin_proto::Value;
+
+use crate::support::{Client, Server, bobbin_journalled};
+
+/// Ten keys, and a server that has yet to load them.
+fn loading() -> Server {
+    let mut server = bobbin_journalled("2", &["--appendfsync", "always"]);
+    let mut client = server.connect();
+    (0..10).for_each(|n| drop(client.run(&format!("SET k{n} {n}"))));
+    server.kill();
+    server.set_faults("load wait");
+    server.listen_again("2", &[]);
+    server
+}
+
+fn words_of(value: &Value) -> Vec<String> {
+    let (Value::Array(items) | Value::Set(items)) = value else { panic!("a list: {value:?}") };
+    let text = |item: &Value| match item {
+        Value::Simple(text) | Value::Bulk(text) => String::from_utf8_lossy(text).into_owned(),
+        other => panic!("a text: {other:?}"),
+    };
+    items.iter().map(text).collect()
+}
+
+/// Of every command that is no container: its name, with as many arguments as it needs, and whether it is for any time.
+fn commands(client: &mut Client) -> Vec<(Vec<String>, bool)> {
+    let Value::Array(rows) = client.run("COMMAND") else { panic!("COMMAND is a list") };
+    let row = |row: Value| {
+        let Value::Array(facts) = row else { panic!("of lists") };
+        let (Value::Bulk(name), Value::Int(arity)) = (&facts[0], &facts[1]) else { panic!("name and arity") };
+        let is_container = matches!(facts.get(9), Some(Value::Array(subcommands)) if !subcommands.is_empty());
+        let mut words = vec![String::from_utf8_lossy(name).into_owned()];
+        words.resize(arity.unsigned_abs() as usize, "1".to_owned());
+        (!is_container).then(|| (words, words_of(&facts[2]).iter().any(|flag| flag == "loading")))
+    };
+    rows.into_iter().filter_map(row).collect()
+}
+
+/// Which those are is compared with redis-server by the tests of COMMAND.
+#[test]
+fn only_commands_for_any_time_are_run_while_the_data_are_loaded() {
+    let mut server = loading();
+    let all = commands(&mut server.connect());
+    assert!(all.len() > 150 && all.iter().any(|(_, is_for_any_time)| *is_for_any_time));
+    for (words, is_for_any_time) in all {
+        // Those that end the server or make the connection another; and those nobody answers.
+        if ["shutdown", "monitor", "subscribe", "psubscribe", "unsubscribe", "punsubscribe", "quit"]
+            .contains(&words[0].as_str())
+        {
+            continue;
+        }
+        let reply = server.connect().call_raw(&words);
+        let is_refused = reply.starts_with(b"-LOADING ");
+        assert_eq!(is_refused, !is_for_any_time, "{words:?}: {}", reply.escape_ascii());
+    }
+    server.set_faults("");
+    server.await_ready();
+    assert_eq!(server.connect().run("DBSIZE"), Value::Int(10));
+}
+
+#[test]
+fn info_says_that_the_data_are_loaded() {
+    let mut server = loading();
+    let says = |server: &Server, field: &str| {
+        let info = server.connect().call_raw(&["INFO", "persistence"]);
+        String::from_utf8_lossy(&info).contains(field)
+    };
+    assert!(says(&server, "\r\nloading:1\r\n"));
+    server.set_faults("");
+    server.await_ready();
+    assert!(says(&server, "\r\nloading:0\r\n"));
+}
+
+/// What is on disk was within the limits of its time.
+#[test]
+fn lower_limits_lose_nothing() {
+    let mut server = bobbin_journalled("2", &["--appendfsync", "always"]);
+    let mut client = server.connect();
+    let lines = [
+        "SETRANGE a 1500000 x",
+        "SETBIT b 12000000 1",
+        "SET c x",
+        "APPEND c y",
+        "BITFIELD d SET u8 12000000 7",
+    ];
+    lines.iter().for_each(|line| drop(client.run(line)));
+    client.call(&["SET", "e", &"v".repeat(1_500_000)]);
+    let payload = client.call(&["DUMP", "e"]);
+    let Value::Bulk(payload) = payload else { panic!("DUMP is a text") };
+    client.call(&[b"RESTORE", &b"f"[..], b"0", &payload]);
+    let lengths =
+        |client: &mut Client| ["a", "b", "c", "d", "e", "f"].map(|key| client.run(&format!("STRLEN {key}")));
+    let before = lengths(&mut client);
+    server.kill();
+    server.start_again("1", &["--proto-max-bulk-len", "1mb"]);
+    let mut client = server.connect();
+    assert_eq!(lengths(&mut client), before);
+    let reply = client.call_raw(&["SETRANGE", "new", "1500000", "x"]);
+    assert!(reply.starts_with(b"-ERR string exceeds maximum allowed size"), "{}", reply.escape_ascii());
+}
