@@ -199,7 +199,12 @@ impl Known {
         Peer { name: self.name, program, arguments: self.arguments, journals: self.journals }
     }
 
+    /// Absolute: servers are started in directories of their own.
     fn locate(&self, bobbin: Option<&Path>) -> Option<PathBuf> {
+        std::path::absolute(self.find(bobbin)?).ok()
+    }
+
+    fn find(&self, bobbin: Option<&Path>) -> Option<PathBuf> {
         let own = std::env::current_exe().ok()?;
         match (self.name, bobbin) {
             (NULL, _) => Some(own),
@@ -334,6 +339,13 @@ mod tests {
         };
         assert!(matches!(args("memcached").find(), Err(Error::Flag { .. })));
         assert!(matches!(args("bobbin").find(), Err(Error::NoPeers(_))));
+    }
+
+    #[test]
+    fn a_server_is_found_from_wherever_it_is_started() {
+        let bobbin = KNOWN.iter().find(|known| known.name == "bobbin").unwrap();
+        let located = bobbin.locate(Some(Path::new("Cargo.toml"))).unwrap();
+        assert!(located.is_absolute() && located.is_file(), "{}", located.display());
     }
 
     #[test]
