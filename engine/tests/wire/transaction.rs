@@ -209,9 +209,10 @@ fn a_watched_key_whose_time_is_over_has_changed() {
     for key in ["a", "b", "c"] {
         let mut pair = Pair::start(&[], Version::Resp2);
         pair.same("DEBUG SET-ACTIVE-EXPIRE 0");
-        pair.same(&format!("SET {key} 1 PX 30"));
+        // Long enough for the watch to come first on a busy machine.
+        pair.same(&format!("SET {key} 1 PX 2000"));
         pair.same(&format!("WATCH {key}"));
-        std::thread::sleep(std::time::Duration::from_millis(60));
+        std::thread::sleep(std::time::Duration::from_millis(2100));
         pair.same("MULTI");
         pair.same("SET a 1");
         pair.same("EXEC");
