@@ -27,7 +27,8 @@ pub enum CommandError {
     OutOfMemory,
     #[error("NOAUTH Authentication required.")]
     NoAuth,
-    /// The keys are not for the node that is asked: what a cluster says then, with its code in front.
+    /// The keys are not for the node that is asked: what a cluster says then, with its code in front. EXEC answers it as
+    /// it is.
     #[error("{0}")]
     Redirected(Cow<'static, str>),
     /// Any other, with its code in front.

@@ -24,6 +24,7 @@ pub mod pubsub;
 pub mod rdb;
 pub mod reactor;
 pub mod rules;
+pub mod scopes;
 pub mod server;
 pub mod startup;
 pub mod store;

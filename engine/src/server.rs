@@ -10,19 +10,20 @@ use std::time::{Instant, SystemTime, UNIX_EPOCH};
 use signal_hook::consts::{SIGINT, SIGTERM, SIGXFSZ};
 use signal_hook::iterator::Signals;
 
-use crate::core::{About, Core, Shared, Shutdown, Stopwatch};
+use crate::core::{About, Core, ScopeChange, Shared, Stopwatch};
 use crate::ids::ReactorId;
 use crate::loader::{self, LoadError};
 use crate::metrics;
-use crate::reactor::{Listener, Order, Plant, Reactor};
+use crate::reactor::{Listener, Notice, Order, Plant, Reactor};
+use crate::scopes::Keeper;
 use crate::startup::{Ready, kernel};
 use crate::supervisor::{self, Supervisor};
 
 /// What the control thread hears.
 #[derive(Debug)]
 enum Event {
-    /// A client asked for it.
-    Shutdown(Shutdown),
+    /// A client wants something.
+    Notice(Notice),
     Signal(i32),
     /// A reactor could not go on.
     Failed {
@@ -37,6 +38,8 @@ enum Event {
 #[derive(Debug)]
 pub struct Server {
     plant: Arc<Plant>,
+    shared: Arc<Shared>,
+    keeper: Keeper,
     threads: Vec<JoinHandle<()>>,
     events: Receiver<Event>,
 }
@@ -47,9 +50,11 @@ impl Server {
     pub fn start(ready: &Ready) -> io::Result<Self> {
         let reactors = ready.cpus.len();
         let (sender, events) = channel();
+        let keeper = Keeper::open(&ready.config).map_err(io::Error::other)?;
         announce_signals(sender.clone())?;
         let plant = Arc::new(Plant::new(reactors, listeners(ready)?)?);
         let shared = Arc::new(Shared::new(reactors, Arc::clone(&ready.config), about(ready)?));
+        shared.set_scopes(keeper.current());
         let barrier = Arc::new(Barrier::new(reactors + 1));
         let launch = |(index, &cpu): (usize, &usize)| {
             let launch = Launch {
@@ -65,12 +70,12 @@ impl Server {
         let threads = ready.cpus.iter().enumerate().map(launch).collect::<io::Result<_>>()?;
         barrier.wait();
         metrics::serve(ready.listeners.metrics(), &plant, &shared)?;
-        load_aside(Arc::clone(&plant), shared, sender)?;
-        Ok(Self { plant, threads, events })
+        load_aside(Arc::clone(&plant), Arc::clone(&shared), sender)?;
+        Ok(Self { plant, shared, keeper, threads, events })
     }
 
     /// Serves until a signal or a client says stop, the data cannot be loaded, or a reactor fails.
-    pub fn run_until_told(self, mut supervisor: Option<Supervisor>) -> io::Result<()> {
+    pub fn run_until_told(mut self, mut supervisor: Option<Supervisor>) -> io::Result<()> {
         let told = self.told(&mut supervisor);
         if let Some(supervisor) = supervisor {
             supervisor.stopping();
@@ -79,7 +84,7 @@ impl Server {
         told
     }
 
-    fn told(&self, supervisor: &mut Option<Supervisor>) -> io::Result<()> {
+    fn told(&mut self, supervisor: &mut Option<Supervisor>) -> io::Result<()> {
         while let Some(event) = self.next_event(supervisor) {
             match event {
                 Event::Loaded(loaded) => {
@@ -100,7 +105,8 @@ impl Server {
                     tracing::warn!("Received {name}, stopping");
                     return Ok(());
                 }
-                Event::Shutdown(how) => {
+                Event::Notice(Notice::Scopes(change)) => self.change_scopes(change)?,
+                Event::Notice(Notice::Shutdown(how)) => {
                     tracing::warn!("A client asked to stop ({how:?})");
                     return Ok(());
                 }
@@ -119,6 +125,13 @@ impl Server {
             }
         }
         self.events.recv().ok()
+    }
+
+    /// Makes a change of scopes, and has it taken over by whoever asked for it.
+    fn change_scopes(&mut self, change: ScopeChange) -> io::Result<()> {
+        let outcome = self.keeper.change(change.change.clone());
+        let outcome = outcome.map(|scopes| self.shared.set_scopes(scopes)).map_err(|error| error.to_string());
+        self.plant.order(change.reactor(), Order::ScopesChanged { change, outcome })
     }
 
     fn stop(self) -> io::Result<()> {
@@ -217,8 +230,8 @@ impl Launch {
         self.ready.wait();
         let events = self.events.clone();
         let ended = caught(|| {
-            reactor?.run(move |shutdown| {
-                let _ = events.send(Event::Shutdown(shutdown));
+            reactor?.run(move |notice| {
+                let _ = events.send(Event::Notice(notice));
             })
         });
         if let Err(error) = ended {

@@ -43,6 +43,7 @@ mod random;
 mod reference;
 pub mod replication;
 pub mod scan;
+pub mod scope;
 pub mod server;
 mod session;
 pub mod set;

@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use bobbin_cluster::catalog::Change;
 use bobbin_proto::Reply;
 
 use super::{Args, Command};
@@ -53,6 +54,15 @@ impl<'a> Session<'a> {
     pub fn own_keys(&self) -> Targets {
         let as_node = self.conn.session.has(SessionBits::AS_NODE);
         if as_node { Targets::One(self.core.id) } else { Targets::All }
+    }
+
+    /// Asks for a change of scopes; the reply is OK once every reactor goes by it. The command's row must have
+    /// [`flag::BARRIER`](super::flag::BARRIER), as for [`Self::ask`].
+    pub fn ask_scope_change(&mut self, change: Change) {
+        debug_assert!(self.command.has(super::flag::BARRIER), "{} asks others", self.command.name);
+        self.asked = true;
+        let asked = Asked { command: self.command, args: self.args.into() };
+        self.core.ask_scope_change(self.conn, asked, change);
     }
 
     /// Whether the command sent an errand out, and so has not run to its end.

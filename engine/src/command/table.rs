@@ -40,6 +40,7 @@ const FAMILIES: &[&[Command]] = &[
     super::pubsub::ROWS,
     super::replication::ROWS,
     super::scan::ROWS,
+    super::scope::ROWS,
     super::server::ROWS,
     super::set::add::ROWS,
     super::set::combine::ROWS,

@@ -3,12 +3,13 @@
 //! `table` holds the rows, and everything else walks them: `load` reads files and the
 //! command line, `runtime` is CONFIG GET and SET, `rewrite` CONFIG REWRITE,
 //! `reference` the page of all directives. `kind`, `setting`, `choices`,
-//! `words` and `checks` say what values look like; `syntax` says what a line looks like; `limits` gives the store what
+//! `words`, `cluster` and `checks` say what values look like; `syntax` says what a line looks like; `limits` gives the store what
 //! concerns it.
 
 mod checks;
 mod choices;
 mod cli;
+mod cluster;
 mod directive;
 mod events;
 mod kind;
@@ -24,6 +25,7 @@ mod words;
 
 pub use choices::{AppendFsync, EndpointType, LogLevel, MaxmemoryPolicy, ProtectedAction, Supervised};
 pub use cli::{Arguments, Invocation, USAGE};
+pub use cluster::{NodeDeclarations, NodeId, ScopeDeclarations};
 pub use directive::{Change, Class, Directive};
 pub use kind::{Kind, memory_value};
 pub use load::{LoadError, Loaded, Place, load, load_text};

@@ -18,6 +18,8 @@ fn another_value(row: &Directive) -> String {
         "maxmemory-clients" => "5%".into(),
         "proc-title-template" => "{title}".into(),
         "hz" => "20".into(),
+        "node" => "a 10.0.0.1:6379".into(),
+        "scope" => "user: writer a fallback b".into(),
         _ => match &row.kind {
             Kind::Bool => if row.default == "yes" { "no" } else { "yes" }.into(),
             Kind::Integer { min, max, .. } => {

@@ -1,6 +1,7 @@
 //! What a connection keeps of the blocking command it is in.
 
 use crate::command::blocking::Patience;
+use crate::command::{Command, OwnedArgs};
 use crate::ids::ReactorId;
 
 /// A command that has been sent and may wait. Only this connection's reactor decides how the wait ends.
@@ -8,6 +9,8 @@ use crate::ids::ReactorId;
 pub struct Blocked {
     /// Its place in the reply order.
     pub seq: u32,
+    /// What it asks for; `None` of WAIT.
+    pub request: Option<(&'static Command, OwnedArgs)>,
     pub patience: Patience,
     pub unserved: Unserved,
     /// Where it stands in line.
@@ -21,9 +24,16 @@ pub struct Blocked {
 
 impl Blocked {
     /// Of a command that is on its way to these shards.
-    pub fn new(seq: u32, patience: Patience, unserved: Unserved, shards: Vec<ReactorId>) -> Self {
+    pub fn new(
+        seq: u32,
+        request: Option<(&'static Command, OwnedArgs)>,
+        patience: Patience,
+        unserved: Unserved,
+        shards: Vec<ReactorId>,
+    ) -> Self {
         Self {
             seq,
+            request,
             patience,
             unserved,
             shards,

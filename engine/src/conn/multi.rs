@@ -1,5 +1,9 @@
 //! What a connection keeps for its transactions: commands queued since MULTI, keys watched, an EXEC under way.
 
+use bobbin_cluster::Version;
+use bobbin_cluster::scope::{Footprint, OwnershipTable};
+
+use crate::command::{Args, Command};
 use crate::errand::Asked;
 use crate::ids::{ReactorId, TxId, WatchId};
 use crate::journal::Batch;
@@ -26,6 +30,48 @@ pub struct Reach {
     pub visits: bool,
     /// Some command says something to a channel: it runs on the shard that owns it.
     pub says: bool,
+    /// What its writes want of scopes.
+    pub scopes: ScopeReach,
+}
+
+/// What writes want of scopes, by one table of them.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct ScopeReach {
+    /// The table's.
+    version: Version,
+    footprint: Footprint,
+    /// Some write names no keys, and changes all.
+    all: bool,
+    /// Commands that were looked at.
+    commands: usize,
+}
+
+impl ScopeReach {
+    /// Adds a command.
+    pub fn add(&mut self, table: &OwnershipTable, row: &Command, args: Args<'_>) {
+        if self.commands == 0 {
+            self.version = table.version();
+        }
+        self.commands += 1;
+        if !row.is_write() {
+            return;
+        }
+        self.all |= row.keys.is_empty();
+        // Of another table than before: it will be looked at again, with all others.
+        if self.version == table.version() {
+            row.keys_of(args, |index, _| self.footprint.add(table.part(args.at(index))));
+        }
+    }
+
+    /// That of a block, by this table: what has been noted, or what its commands say if that was by another.
+    pub fn of_block(self, table: &OwnershipTable, block: &Block) -> (Footprint, bool) {
+        if self.version == table.version() && self.commands == block.len() {
+            return (self.footprint, self.all);
+        }
+        let mut anew = Self::default();
+        block.iter().for_each(|(row, args)| anew.add(table, row, args));
+        (anew.footprint, anew.all)
+    }
 }
 
 impl Reach {
@@ -38,6 +84,7 @@ impl Reach {
     fn clear(&mut self) {
         self.shards.clear();
         (self.own, self.visits, self.says) = (false, false, false);
+        self.scopes = ScopeReach::default();
     }
 }
 

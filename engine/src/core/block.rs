@@ -105,7 +105,8 @@ impl Core {
         let reply_to = self.hold_behind(conn);
         if let Some(blocking) = row.run.blocking() {
             let patience = (blocking.patience)(args);
-            let blocked = Blocked::new(reply_to.seq, patience, Unserved::NullArray, shards);
+            let request = Some((row, args.into()));
+            let blocked = Blocked::new(reply_to.seq, request, patience, Unserved::NullArray, shards);
             conn.blocked = Some(Box::new(blocked));
         }
         let job = Job { command: row.id, db: conn.db, session: conn.session, args: args.into() };
@@ -115,7 +116,7 @@ impl Core {
     /// WAIT: there are no replicas to wait for, only time.
     pub(crate) fn wait_for_replicas(&mut self, conn: &mut Conn, patience: Patience) {
         let reply_to = self.hold_behind(conn);
-        let blocked = Blocked::new(reply_to.seq, patience, Unserved::Replicas(0), Vec::new());
+        let blocked = Blocked::new(reply_to.seq, None, patience, Unserved::Replicas(0), Vec::new());
         conn.blocked = Some(Box::new(blocked));
         self.begin_waiting(conn);
     }
@@ -150,7 +151,7 @@ impl Core {
             self.begin_waiting(&mut conn);
         }
         self.conns.put_back(conn);
-        is_awaited
+        is_awaited && !self.end_misdirected_wait(reply_to.conn)
     }
 
     /// Ends waits whose time is over.
@@ -190,7 +191,7 @@ impl Core {
         true
     }
 
-    fn end_wait(&mut self, id: ConnId, reply: &[u8]) {
+    pub(super) fn end_wait(&mut self, id: ConnId, reply: &[u8]) {
         let Some(conn) = self.conns.find(id) else { return };
         let Some(seq) = conn.blocked.as_ref().map(|blocked| blocked.seq) else { return };
         self.fill(id, seq, reply);
@@ -246,7 +247,9 @@ impl Core {
         let blocked = self.conns.find(wait.conn).and_then(|conn| conn.blocked.as_mut());
         let Some(blocked) = blocked.filter(|blocked| blocked.seq == wait.seq) else { return };
         self.outbox.ask_again(blocked, wait);
-        self.end_wait_if_due(wait.conn);
+        if !self.end_misdirected_wait(wait.conn) {
+            self.end_wait_if_due(wait.conn);
+        }
     }
 
     pub(super) fn offered(&mut self, id: TxId, shard: ReactorId, wait: ReplyTo, away: Option<Box<Job>>) {

@@ -6,6 +6,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use crate::config::Config;
 use crate::ids::{ReactorId, Stamp, TxId};
+use crate::scopes::Scopes;
 
 /// The time, as the driver tells it at the start of an iteration.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -62,6 +63,8 @@ pub struct Shared {
     /// The newest configuration; each reactor has its own reference and is told of a new one by an errand. The
     /// mutex is for CONFIG SET, which reads, changes and replaces.
     config: Mutex<Arc<Config>>,
+    /// The newest scopes, which reactors get to know in the same way.
+    scopes: Mutex<Arc<Scopes>>,
     pub about: About,
 }
 
@@ -93,6 +96,7 @@ impl Shared {
             clients: (0..reactors).map(|_| AtomicUsize::new(0)).collect(),
             exhausted: (0..reactors).map(|_| AtomicBool::new(false)).collect(),
             config: Mutex::new(config),
+            scopes: Mutex::default(),
             about,
         }
     }
@@ -168,6 +172,15 @@ impl Shared {
 
     pub fn config(&self) -> Arc<Config> {
         Arc::clone(&self.config.lock().unwrap_or_else(PoisonError::into_inner))
+    }
+
+    pub fn scopes(&self) -> Arc<Scopes> {
+        Arc::clone(&self.scopes.lock().unwrap_or_else(PoisonError::into_inner))
+    }
+
+    /// What reactors take over when they are made, or told to.
+    pub fn set_scopes(&self, scopes: Arc<Scopes>) {
+        *self.scopes.lock().unwrap_or_else(PoisonError::into_inner) = scopes;
     }
 
     /// Replaces the configuration by what `change` makes of it.

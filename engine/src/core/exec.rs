@@ -47,6 +47,9 @@ impl Core {
         let caller = Caller { db: conn.db, session: conn.session };
         let several = self.env.shared.reactors() > 1;
         let Multi { block, reach, .. } = &mut conn.multi;
+        if self.env.has_scopes {
+            reach.scopes.add(&self.env.scopes.table, row, args);
+        }
         block.push(row, args);
         if row.run.on_shard().is_none() {
             reach.own = true;

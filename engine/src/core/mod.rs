@@ -23,6 +23,7 @@ mod observing;
 mod outbox;
 mod pubsub;
 mod redirect;
+mod scopes;
 mod settle;
 mod shard;
 mod submit;
@@ -41,6 +42,7 @@ pub use driver_side::Action;
 pub use env::{About, Now, Shared, Stopwatch};
 pub use journalling::UnknownEffect;
 pub use loading::Load;
+pub use scopes::ScopeChange;
 pub use shard::{Caller, Env, Shard, ShardRest};
 
 use crate::collections::Map;
@@ -114,6 +116,8 @@ pub struct Core {
     stall_us: u64,
     /// The server is asked to stop.
     shutdown: Option<Shutdown>,
+    /// Changes of scopes that are asked for.
+    scope_changes: VecDeque<ScopeChange>,
 }
 
 /// CLIENT PAUSE under way.
@@ -176,6 +180,7 @@ impl Core {
             output_buffers: Vec::new(),
             stall_us: 0,
             shutdown: None,
+            scope_changes: VecDeque::new(),
         }
     }
 

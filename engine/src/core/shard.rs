@@ -16,6 +16,7 @@ use crate::observe::ShardStats;
 use crate::pubsub::Bus;
 use crate::rdb::Checksum;
 use crate::rules::{Rule, holds};
+use crate::scopes::Scopes;
 use crate::store::{Entry, EvictConfig, Evictor, Expired, Keyspace, Lookup, Policy};
 use crate::txn::{Change, Concerns, Lent, Waits, Watches};
 
@@ -24,6 +25,9 @@ use crate::txn::{Change, Concerns, Lent, Waits, Watches};
 pub struct Env {
     pub shared: Arc<Shared>,
     pub config: Arc<Config>,
+    pub scopes: Arc<Scopes>,
+    /// There are any.
+    pub has_scopes: bool,
     pub now: Now,
     pub stopwatch: Stopwatch,
     /// Bytes the whole server uses, as of the start of the iteration.
@@ -38,7 +42,10 @@ pub struct Env {
 
 impl Env {
     pub fn new(shared: Arc<Shared>, config: Arc<Config>, stopwatch: Stopwatch) -> Self {
+        let scopes = shared.scopes();
         Self {
+            has_scopes: !scopes.table.is_empty(),
+            scopes,
             shared,
             config,
             now: Now::default(),

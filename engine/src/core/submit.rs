@@ -1,6 +1,6 @@
 //! The submit path: every command takes it, in this order, and there is no other gate.
 //!
-//! Row → arity → authentication → server state → keys → owner → run: on the connection, on this shard, on another,
+//! Row → arity → authentication → server state → keys → scopes → owner → run: on the connection, on this shard, on another,
 //! on several.
 
 use std::sync::Arc;
@@ -102,7 +102,7 @@ impl Core {
         waits
     }
 
-    /// Subcommand, arity, authentication, server state.
+    /// Subcommand, arity, authentication, server state, scopes.
     #[inline]
     fn check(
         &mut self,
@@ -134,6 +134,9 @@ impl Core {
             && flags_of(conn, row, flag::WRITE)
         {
             return Err(CommandError::owned(format!("MISCONF Errors writing to the AOF file: {failure}")));
+        }
+        if self.env.has_scopes {
+            self.check_scopes(conn, row, args)?;
         }
         Ok(row)
     }

@@ -42,16 +42,27 @@ impl Core {
             let terms = terms_of(conn.session);
             return self.begin_transaction(reply_to, Work::Atomic { errand, asked }, shares, terms);
         }
+        self.visit_all(reply_to, asked, &errand, targets);
+    }
+
+    /// Sends an errand out, each visit at a moment of its own.
+    pub(super) fn visit_all(
+        &mut self,
+        reply_to: ReplyTo,
+        asked: Asked,
+        errand: &Arc<dyn AnyErrand>,
+        targets: Vec<ReactorId>,
+    ) {
         self.visits.last += 1;
         let ticket = Ticket(self.visits.last);
-        let gather = Gather::new(Arc::clone(&errand), asked, &targets, self.env.shared.reactors());
+        let gather = Gather::new(Arc::clone(errand), asked, &targets, self.env.shared.reactors());
         self.visits.gathers.insert(ticket, (gather, reply_to));
         for target in targets {
-            self.outbox.post(target, Message::Errand { from: self.id, ticket, errand: Arc::clone(&errand) });
+            self.outbox.post(target, Message::Errand { from: self.id, ticket, errand: Arc::clone(errand) });
         }
     }
 
-    fn targets(&self, targets: Targets) -> Vec<ReactorId> {
+    pub(super) fn targets(&self, targets: Targets) -> Vec<ReactorId> {
         match targets {
             Targets::All => (0..self.env.shared.reactors()).map(ReactorId::from_index).collect(),
             Targets::One(reactor) => vec![reactor],

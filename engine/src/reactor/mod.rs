@@ -29,7 +29,7 @@ pub use listener::Listener;
 pub use memory::MemoryBook;
 pub use ring::LOCKED_BYTES;
 
-use crate::core::{Action, Core, Load, Now, Shutdown, UnknownEffect};
+use crate::core::{Action, Core, Load, Now, ScopeChange, Shutdown, UnknownEffect};
 use crate::faults;
 use crate::ids::ReactorId;
 use crate::journal::{Job, Writer};
@@ -63,8 +63,19 @@ pub enum Order {
     Answer(Arc<AtomicUsize>),
     /// Tell the figures, with those of every command.
     Report { done: Sender<(ReactorId, Report)> },
+    /// What came of a change of scopes that it asked for.
+    ScopesChanged { change: ScopeChange, outcome: Result<(), String> },
     /// Stop serving, and end.
     Stop,
+}
+
+/// What a reactor says to the control thread.
+#[derive(Debug)]
+pub enum Notice {
+    /// A client asks the server to stop.
+    Shutdown(Shutdown),
+    /// A client asks for a change of scopes.
+    Scopes(ScopeChange),
 }
 
 /// What the reactor that writes the journal starts with.
@@ -174,8 +185,8 @@ impl Reactor {
         })
     }
 
-    /// Serves until told to stop. `on_shutdown` is called when a client asks the server to stop.
-    pub fn run(mut self, on_shutdown: impl Fn(Shutdown)) -> io::Result<()> {
+    /// Serves until told to stop. `tell` is called with what the control thread is to know.
+    pub fn run(mut self, tell: impl Fn(Notice)) -> io::Result<()> {
         let plant = Arc::clone(&self.plant);
         self.ring.poll_readable(plant.inboxes[self.id.index()].bell.as_raw_fd(), Token::Control);
         for (index, listener) in plant.listeners.iter().enumerate() {
@@ -197,7 +208,10 @@ impl Reactor {
             plant.memory.publish(self.id);
             self.core.end();
             if let Some(shutdown) = self.core.take_shutdown() {
-                on_shutdown(shutdown);
+                tell(Notice::Shutdown(shutdown));
+            }
+            while let Some(change) = self.core.take_scope_change() {
+                tell(Notice::Scopes(change));
             }
         }
         self.finish_journal()?;
@@ -437,6 +451,7 @@ impl Reactor {
                     // Whoever asked may have given up.
                     let _ = done.send((self.id, Report::of(&self.core, true)));
                 }
+                Order::ScopesChanged { change, outcome } => self.core.scopes_changed(change, outcome),
                 Order::Stop => self.stopping = true,
             }
         }

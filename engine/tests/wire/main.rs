@@ -32,6 +32,7 @@ mod notifications;
 mod pubsub;
 mod rdb_file;
 mod scan;
+mod scope;
 mod server;
 mod set;
 mod slowlog;

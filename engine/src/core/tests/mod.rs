@@ -9,6 +9,7 @@ mod lending;
 mod memory;
 mod output;
 mod pubsub;
+mod scopes;
 mod waiting;
 
 use std::collections::VecDeque;
