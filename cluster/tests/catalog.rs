@@ -2,6 +2,12 @@
 
 use bobbin_cluster::catalog::{BadCatalog, Catalog, CatalogLog, Change, Owner, SaveError, Update};
 use bobbin_cluster::{Id, NodeName, Version};
+use proptest::collection::vec;
+use proptest::prelude::*;
+use proptest::test_runner::RngSeed;
+
+#[path = "properties/catalog.rs"]
+mod property;
 
 fn change(line: &str) -> Change {
     Change::parse_line(line.as_bytes()).unwrap_or_else(|error| panic!("{line}: {error}"))
@@ -235,4 +241,87 @@ fn what_was_not_written_is_refused_although_it_is_sealed() {
     assert_eq!(CatalogLog::read(b"bobbin-catalog 2\nanything\n", 32), Err(BadCatalog::Newer(2)));
     assert_eq!(CatalogLog::read(b"bobbin-catalog 0\n", 32), Err(BadCatalog::Damaged));
     assert_eq!(CatalogLog::read(b"", 32), Err(BadCatalog::Damaged));
+}
+
+/// Words that lines are made of, so that many of them are read.
+fn word() -> impl Strategy<Value = &'static str> {
+    prop::sample::select(vec![
+        "node",
+        "a",
+        "b",
+        "h:1",
+        "up",
+        "down",
+        "route",
+        "1",
+        "2",
+        "x",
+        "xx",
+        "y",
+        "writer",
+        "fallback",
+        "fenced",
+        "move",
+        "moved",
+        "from",
+        "to",
+        "change",
+        "scope",
+        "unscope",
+        "cut",
+        "fence",
+        "lift",
+        "assign",
+        "commit",
+        "abort",
+        "mark",
+        "version",
+        "next",
+        "9",
+        "\"\\xff\"",
+    ])
+}
+
+/// A line that is read if it stands where it may.
+fn line() -> impl Strategy<Value = String> {
+    let whole = prop::sample::select(vec![
+        "route 1 x writer a",
+        "route 2 xx writer b fenced",
+        "route 3 y writer b fallback a",
+        "move 4 x1 from a to b",
+        "moved 5 x0 to b",
+        "change scope z writer a",
+        "change commit 4",
+        "change cut 3 yy",
+        "change unscope y",
+    ]);
+    prop_oneof![3 => whole.prop_map(String::from), 1 => vec(word(), 1..7).prop_map(|words| words.join(" "))]
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig {
+        cases: 3000,
+        rng_seed: RngSeed::Fixed(0x0ca7_a109),
+        failure_persistence: None,
+        ..ProptestConfig::default()
+    })]
+
+    /// Always the same inputs: looking for new ones is the fuzz target's work (`engine/fuzz/fuzz_targets/catalog.rs`).
+    #[test]
+    fn any_lines_are_refused_or_written_as_they_are_read(lines in vec(line(), 0..8), damage in any::<(prop::sample::Index, u8)>(), damaged in any::<bool>()) {
+        let head = "bobbin-catalog 1\nversion 3 next 9\nnode a h:1 up\nnode b h:2 down\n";
+        let mut text = lines.iter().fold(head.to_owned(), |text, line| text + line + "\n").into_bytes();
+        if damaged {
+            let at = damage.0.index(text.len());
+            text[at] = damage.1;
+        }
+        property::check_catalog(&text);
+        lines.iter().for_each(|line| property::check_change(line.as_bytes()));
+    }
+
+    #[test]
+    fn any_bytes_are_refused_or_read(bytes in vec(any::<u8>(), 0..60)) {
+        property::check_catalog(&bytes);
+        property::check_change(&bytes);
+    }
 }
