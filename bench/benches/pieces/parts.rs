@@ -3,6 +3,8 @@
 use std::hint::black_box;
 
 use bobbin_cluster::Slot;
+use bobbin_cluster::node::{Address, Node, NodeName, Nodes};
+use bobbin_cluster::scope::{OwnershipTable, Scope, Verdict};
 use bobbin_engine::ids::ReactorId;
 use bobbin_engine::mesh::{Batch, Lanes};
 use bobbin_engine::store::{Entry, Expiry, Keyspace};
@@ -30,6 +32,7 @@ pub(crate) fn pieces() -> Vec<Piece> {
         }),
         piece("skip/bulk", PIPELINE, skip),
         piece("slot/16-bytes", PIPELINE, slot),
+        piece("scope/of-10000", PIPELINE, scope),
         piece("table/find", PIPELINE, || {
             on_table(|keyspace, key| {
                 keyspace.db_mut(0).find_live(key, NOW_MS).live().map_or(0, |entry: &Entry| entry.key().len())
@@ -89,6 +92,25 @@ fn skip() -> Call {
 
 fn slot() -> Call {
     Box::new(|| (0..PIPELINE).map(|_| usize::from(Slot::of(black_box(b"key:000000000001")).number())).sum())
+}
+
+/// Who writes a key, among 10,000 scopes with prefixes of 20 bytes; keys in an order in which none is near the last.
+fn scope() -> Call {
+    let us = NodeName::new(b"us").expect("a name");
+    let node = Node { address: Address::new(b"10.0.0.1:6379").expect("an address"), is_up: true };
+    let nodes: Nodes = [(us.clone(), node)].into_iter().collect();
+    let prefix = |number: usize| format!("tenant:{number:012}:");
+    let scope =
+        |number| Scope { prefix: prefix(number).as_bytes().into(), writer: us.clone(), fallback: None };
+    let table = OwnershipTable::declared(&us, &nodes, (0..KEYS).map(scope)).expect("they do not overlap");
+    let mut keys: Vec<String> = (0..KEYS).map(|number| prefix(number) + "12345678").collect();
+    fastrand::Rng::with_seed(1).shuffle(&mut keys);
+    let mut at = 0;
+    Box::new(move || {
+        at = (at + PIPELINE as usize) % (KEYS - PIPELINE as usize);
+        let keys = &keys[at..at + PIPELINE as usize];
+        keys.iter().filter(|key| table.lookup(black_box(key.as_bytes())) == Verdict::Owned).count()
+    })
 }
 
 fn on_table(operate: fn(&mut Keyspace, &[u8]) -> usize) -> Call {
