@@ -141,7 +141,12 @@ impl Server {
             self.plant.order(ReactorId::from_index(index), Order::Stop)?;
             panicked += usize::from(thread.join().is_err());
         }
-        if panicked == 0 { Ok(()) } else { Err(io::Error::other("a reactor panicked")) }
+        if panicked > 0 {
+            return Err(io::Error::other("a reactor panicked"));
+        }
+        // What a reactor could not finish.
+        let failure = |event| if let Event::Failed { error, .. } = event { Some(error) } else { None };
+        self.events.try_iter().find_map(failure).map_or(Ok(()), Err)
     }
 }
 

@@ -196,6 +196,14 @@ impl Core {
         }
     }
 
+    /// Why not all that has been done is durable, if it is not.
+    pub fn journal_loss(&self) -> Option<String> {
+        let writer = self.journalling.writer.as_ref().filter(|writer| !writer.is_settled())?;
+        Some(
+            writer.news().failure.map_or_else(|| "the disk takes too long".to_owned(), |why| why.to_string()),
+        )
+    }
+
     pub(super) fn journal_deadline_us(&self) -> u64 {
         self.journalling.writer.as_ref().map_or(u64::MAX, |writer| writer.next_deadline_us())
     }

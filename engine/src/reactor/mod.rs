@@ -214,9 +214,10 @@ impl Reactor {
                 tell(Notice::Scopes(change));
             }
         }
-        self.finish_journal()?;
+        let finished = self.finish_journal();
         // The replies of the last iteration leave, as far as the sockets take them.
-        self.ring.submit()
+        self.ring.submit()?;
+        finished
     }
 
     fn load_some(&mut self) {
@@ -261,7 +262,9 @@ impl Reactor {
             self.write_journal();
             let is_settled = self.core.is_journal_settled() && self.plant.lanes.is_empty(self.id);
             if (is_settled || began.elapsed() > FINISH_MAX) && self.disk_jobs == 0 {
-                return Ok(());
+                let lost =
+                    |why| Err(io::Error::other(format!("what was done last is not in the journal: {why}")));
+                return self.core.journal_loss().map_or(Ok(()), lost);
             }
             self.ring.submit_and_wait(FINISH_STEP)?;
         }

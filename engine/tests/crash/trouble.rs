@@ -147,6 +147,22 @@ fn holds_back_only_whoever_has_written(trouble: Trouble) {
     assert_eq!(server.connect().call_raw(&["GET", "a"]), expected.as_bytes(), "{trouble:?}");
 }
 
+#[test]
+fn a_stop_that_leaves_something_behind_is_no_success() {
+    let mut server = bobbin_journalled("2", &["--appendfsync", "always"]);
+    let mut client = server.connect();
+    client.run("SET durable 1");
+    client.run("CONFIG SET appendfsync everysec");
+    server.set_faults("write short\nwritten EIO");
+    set_until(&mut client, 0, &mut Vec::new(), |reply| reply.starts_with(b"-MISCONF"));
+    assert!(!server.stop(), "it ended well");
+    let log = server.log();
+    assert!(log.contains("what was done last is not in the journal: Input/output error"), "{log}");
+    server.set_faults("");
+    server.start_again("1", &[]);
+    assert_eq!(server.connect().call_raw(&["GET", "durable"]), b"$1\r\n1\r\n");
+}
+
 /// A bit that flips in what is durable: the start stops, and says where.
 #[test]
 fn a_bit_that_flips_under_the_server_stops_the_next_start() {
