@@ -20,6 +20,7 @@
 //! | `group` | batches that are written together |
 //! | `writer` | what is to be written and synced, and when |
 //! | `file` | journal files: their header, creation |
+//! | `files` | the manifest's owner while a server runs: new journal files, snapshots that take the place of older ones |
 //! | `snapshot` | snapshot files: chunks of keys, and the footer that makes them whole |
 //! | `manifest` | the list of files, replaced whole |
 //! | `scan` | one journal file read, and how it ends |
@@ -45,6 +46,7 @@ mod cut;
 mod disk;
 mod effects;
 mod file;
+mod files;
 mod fixed;
 mod group;
 mod header;
@@ -60,6 +62,7 @@ pub use cut::Cut;
 pub use disk::{Directory, Disk, DiskFile};
 pub use effects::Effects;
 pub use file::{FileId, JournalFile};
+pub use files::Files;
 pub use group::{GROUP_HEADER_LEN, Group, GroupHeader, Place};
 pub use header::{FORMAT_VERSION, HeaderError};
 pub use manifest::{Listed, Manifest, ManifestError};

@@ -9,6 +9,8 @@
 //!   failed sync, which may have dropped what was written (Rebello et al., "Can applications recover from fsync
 //!   failures?", ATC 2020), all that was not durable is written anew.
 //! - A failure is over when a sync has made durable what could not be written or synced, whatever the policy.
+//! - When it goes on in another file, nothing is written from [`Writer::turn`] to [`Writer::go_on`] but what has its place
+//!   in the old one; that is durable to its end when [`Writer::turned`] says so, and has nothing added after that.
 //!
 //! Refused: going on after a failed sync where some of what it may have dropped has been let go of under `appendfsync no`.
 //! There may be a hole in the file then, and nothing is written behind it.
@@ -100,6 +102,10 @@ pub struct Writer {
     failure: Option<Failure>,
     retry_us: u64,
     is_closing: bool,
+    /// Another file is to follow: nothing new gets a place in this one.
+    is_turning: bool,
+    /// Why the other file cannot be had yet.
+    stuck: Option<Arc<str>>,
 }
 
 /// How far something has come: the last batch, and where the file ends behind it.
@@ -140,7 +146,14 @@ impl Writer {
             failure: None,
             retry_us: 0,
             is_closing: false,
+            is_turning: false,
+            stuck: None,
         }
+    }
+
+    /// What the file says of itself.
+    pub fn file(&self) -> JournalFile {
+        self.file
     }
 
     pub fn policy(&self) -> AppendFsync {
@@ -205,13 +218,14 @@ impl Writer {
     fn is_write_due(&self) -> bool {
         let is_hurried = self.policy == AppendFsync::Always || self.is_closing || self.failure.is_some();
         !self.filling.is_empty()
+            && !self.is_turning
             && (is_hurried || self.now_us >= self.write_due_us || self.filling.len() >= WRITE_BYTES)
     }
 
     fn is_sync_due(&self) -> bool {
         let may = self.syncing.is_none() && !self.is_writing && self.written.stamp > self.durable.stamp;
         may && match self.policy {
-            _ if self.is_closing || self.is_rewritten() => true,
+            _ if self.is_closing || self.is_turning || self.is_rewritten() => true,
             AppendFsync::Always => true,
             AppendFsync::EverySec => self.now_us >= self.sync_due_us || self.unsynced() >= SYNC_BYTES,
             AppendFsync::No => false,
@@ -227,6 +241,42 @@ impl Writer {
     fn is_rewritten(&self) -> bool {
         let until = self.failure.as_ref().and_then(|failure| failure.until);
         until.is_some_and(|until| until <= self.written.stamp)
+    }
+
+    /// Input: another file is to follow. What arrives from now on waits for it.
+    pub fn turn(&mut self) {
+        self.is_turning = true;
+    }
+
+    /// Output: the stamp with which the next file begins, once this one is durable to its end and may be left; or why it
+    /// cannot be made durable.
+    pub fn turned(&self) -> Option<Result<Stamp, Arc<str>>> {
+        if let Some(failure) = self.failure.as_ref().filter(|_| self.is_turning) {
+            return Some(Err(Arc::clone(&failure.text)));
+        }
+        let is_left = self.placed.is_empty() && !self.is_writing && self.syncing.is_none();
+        let is_durable = self.written.stamp == self.durable.stamp;
+        (self.is_turning && is_left && is_durable).then(|| Ok(self.durable.stamp.next()))
+    }
+
+    /// Input: the next file has been made, but whether the manifest lists it is not known. Neither may be written to until
+    /// it is.
+    pub fn stuck(&mut self, why: Arc<str>) {
+        self.stuck = Some(why);
+    }
+
+    /// Input: the next file, whose header is durable and which the manifest lists; `None`: there is none after all.
+    ///
+    /// # Panics
+    /// If the file before cannot be left yet, or the next does not begin where it ends.
+    pub fn go_on(&mut self, next: Option<JournalFile>) {
+        if let Some(file) = next {
+            assert_eq!(self.turned(), Some(Ok(file.first)), "a file follows one that is durable to its end");
+            self.file = file;
+            self.at = JournalFile::HEADER_LEN;
+            (self.written.len, self.durable.len) = (self.at, self.at);
+        }
+        (self.is_turning, self.stuck) = (false, None);
     }
 
     fn place(&mut self) {
@@ -328,7 +378,7 @@ impl Writer {
 
     /// How it stands.
     pub fn news(&self) -> DiskNews {
-        let failure = self.failure.as_ref().map(|failure| Arc::clone(&failure.text));
+        let failure = self.failure.as_ref().map(|failure| &failure.text).or(self.stuck.as_ref()).cloned();
         DiskNews { durable: self.durable.stamp, failure }
     }
 
@@ -367,6 +417,9 @@ impl Writer {
         }
         if let Some(failure) = &self.failure {
             return failure.until.map_or(NEVER, |_| self.retry_us);
+        }
+        if self.is_turning {
+            return NEVER;
         }
         let awaits_sync = self.policy == AppendFsync::EverySec && self.written.stamp > self.durable.stamp;
         let sync_us = if awaits_sync && !is_syncing { self.sync_due_us } else { NEVER };

@@ -45,7 +45,7 @@ mod zset;
 pub use file::{Access, Cause, FileError, FileReader, FileWriter, Item, Record};
 pub use payload::{Checksum, PayloadError, open, seal};
 pub use reader::{Reader, Scratch};
-pub use value::{Limits, read_entry, type_of, value_len, write_value};
+pub use value::{Limits, newest_type_of, read_entry, type_of, value_len, write_newest, write_value};
 pub use value_type::ValueType;
 pub use writer::{ByteCount, Compression, Sink, Writer};
 

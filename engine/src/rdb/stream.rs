@@ -10,8 +10,8 @@
 //!  pending with it     entries · each: id (16 bytes)
 //! ```
 //! Counts, and the two parts of ids that are not said to be 16 bytes, are lengths; times are Unix milliseconds. What
-//! has a star is not there in the oldest form, what has two only in the newest. The newest is read and not written:
-//! Redis 7.0 does not know it.
+//! has a star is not there in the oldest form, what has two only in the newest. The newest is written where nobody else has
+//! to read it: Redis 7.0 does not know it.
 
 use std::collections::BTreeMap;
 
@@ -20,7 +20,7 @@ use super::{Error, Reader, Scratch, Sink, ValueType, Writer};
 use crate::store::encoding::stream::{Log, LogState, Node, StreamId};
 use crate::store::{Consumer, Group, Pending, Stream, entries_up_to};
 
-pub(super) fn write<S: Sink>(writer: &mut Writer<S>, stream: &Stream) {
+pub(super) fn write<S: Sink>(writer: &mut Writer<S>, value_type: ValueType, stream: &Stream) {
     let log = &stream.log;
     writer.length(log.nodes().len() as u64);
     for (id, node) in log.nodes() {
@@ -31,13 +31,13 @@ pub(super) fn write<S: Sink>(writer: &mut Writer<S>, stream: &Stream) {
     [log.last_id, log.first_id(), log.max_deleted_id].into_iter().for_each(|id| write_id(writer, id));
     writer.length(log.entries_added);
     writer.length(stream.groups().len() as u64);
-    stream.groups().for_each(|(name, group)| write_group(writer, name, group));
+    stream.groups().for_each(|(name, group)| write_group(writer, value_type, name, group));
 }
 
-/// In place of how many entries a group has read.
+/// In place of how many entries a group has read, and of when a consumer that never was active was.
 const UNKNOWN: u64 = u64::MAX;
 
-fn write_group<S: Sink>(writer: &mut Writer<S>, name: &[u8], group: &Group) {
+fn write_group<S: Sink>(writer: &mut Writer<S>, value_type: ValueType, name: &[u8], group: &Group) {
     writer.string(name);
     write_id(writer, group.last_id);
     writer.length(group.entries_read.unwrap_or(UNKNOWN));
@@ -48,12 +48,15 @@ fn write_group<S: Sink>(writer: &mut Writer<S>, name: &[u8], group: &Group) {
         writer.length(pending.deliveries);
     }
     writer.length(group.consumers().len() as u64);
-    group.consumers().for_each(|consumer| write_consumer(writer, consumer));
+    group.consumers().for_each(|consumer| write_consumer(writer, value_type, consumer));
 }
 
-fn write_consumer<S: Sink>(writer: &mut Writer<S>, consumer: &Consumer) {
+fn write_consumer<S: Sink>(writer: &mut Writer<S>, value_type: ValueType, consumer: &Consumer) {
     writer.string(consumer.name());
     writer.millis(consumer.seen_ms);
+    if value_type == ValueType::StreamListpacks3 {
+        writer.millis(consumer.active_ms.unwrap_or(UNKNOWN));
+    }
     writer.length(consumer.pending().len() as u64);
     consumer.pending().for_each(|id| writer.bytes(&id.to_bytes()));
 }

@@ -31,6 +31,22 @@ pub fn type_of(value: Value<'_>) -> ValueType {
     }
 }
 
+/// How [`write_newest`] writes a value: in the newest form there is, with all that is known of it.
+pub fn newest_type_of(value: Value<'_>) -> ValueType {
+    match type_of(value) {
+        ValueType::StreamListpacks2 => ValueType::StreamListpacks3,
+        newest => newest,
+    }
+}
+
+/// Writes a value, without its type.
+pub fn write_newest<S: Sink>(writer: &mut Writer<S>, value: Value<'_>) {
+    match value {
+        Value::Object(Object::Stream(stream)) => stream::write(writer, newest_type_of(value), stream),
+        other => write_value(writer, other),
+    }
+}
+
 /// Writes a value, without its type.
 pub fn write_value<S: Sink>(writer: &mut Writer<S>, value: Value<'_>) {
     match value {
@@ -47,7 +63,7 @@ fn write_object<S: Sink>(writer: &mut Writer<S>, object: &Object) {
         Object::Set(set) => set::write(writer, set),
         Object::Zset(zset) => zset::write(writer, zset),
         Object::Hash(hash) => hash::write(writer, hash),
-        Object::Stream(stream) => stream::write(writer, stream),
+        Object::Stream(stream) => stream::write(writer, ValueType::StreamListpacks2, stream),
     }
 }
 

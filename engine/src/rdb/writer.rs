@@ -87,6 +87,10 @@ impl<S: Sink> Writer<S> {
         self.sink
     }
 
+    pub fn sink(&self) -> &S {
+        &self.sink
+    }
+
     pub fn sink_mut(&mut self) -> &mut S {
         &mut self.sink
     }

@@ -9,8 +9,8 @@ use std::io;
 use bobbin_engine::config::Config;
 use bobbin_engine::ids::Stamp;
 use bobbin_engine::journal::{
-    Batch, Chunk, Clock, DiskFile, Group, JournalFile, Listed, Manifest, Recovered, Refusal, Replay,
-    SnapshotHead, Totals,
+    Batch, Chunk, Clock, DiskFile, Files, Group, JournalFile, Recovered, Refusal, Replay, SnapshotHead,
+    Totals,
 };
 use bobbin_engine::rdb::{Compression, Limits};
 use bobbin_engine::store::Entry;
@@ -78,8 +78,7 @@ pub(crate) fn recover(disk: &FaultyDisk) -> Result<(State, Recovered), Refusal> 
 
 /// A server that writes batches, syncs, begins new files and takes snapshots.
 pub(crate) struct Server {
-    disk: FaultyDisk,
-    manifest: Manifest,
+    files: Files<FaultyDisk>,
     facts: JournalFile,
     file: FaultyFile,
     at: u64,
@@ -96,10 +95,9 @@ impl Server {
         let (facts, file, _aside) = recovered.begin(disk, salt, NOW_MS)?;
         let (at, last) = (JournalFile::HEADER_LEN, recovered.next.0 - 1);
         let group = Group::new(recovered.next);
-        let manifest = recovered.manifest;
-        manifest.clean(disk)?;
-        let disk = disk.clone();
-        Ok(Self { disk, manifest, facts, file, at, durable: at, group, written: last, synced: last })
+        let mut files = Files::new(disk.clone(), recovered.manifest);
+        files.clean()?;
+        Ok(Self { files, facts, file, at, durable: at, group, written: last, synced: last })
     }
 
     /// One group of so many batches.
@@ -124,15 +122,9 @@ impl Server {
     /// Goes on in a new file.
     pub(crate) fn rotate(&mut self) -> io::Result<()> {
         self.sync()?;
-        let facts = JournalFile {
-            id: self.facts.id.next(),
-            first: Stamp(self.written + 1),
-            salt: self.facts.salt.wrapping_mul(31),
-            made_ms: NOW_MS,
-        };
-        let file = facts.create(&self.disk)?;
-        self.manifest.journals.push(Listed { id: facts.id, first: facts.first });
-        self.manifest.store(&self.disk)?;
+        let (next, salt) = (Stamp(self.written + 1), self.facts.salt.wrapping_mul(31));
+        let (facts, file) = self.files.make_journal(next, salt, NOW_MS)?;
+        self.files.list_journal(&facts)?;
         (self.file, self.facts, self.at, self.durable) =
             (file, facts, JournalFile::HEADER_LEN, JournalFile::HEADER_LEN);
         Ok(())
@@ -141,7 +133,7 @@ impl Server {
     /// Of all that has been written, whether it is synced or not.
     pub(crate) fn snapshot(&mut self) -> io::Result<()> {
         let head = SnapshotHead { stamp: Stamp(self.written), made_ms: NOW_MS, clock: Clock::None };
-        let file = head.create(&self.disk)?;
+        let file = head.create(self.files.disk())?;
         let (mut bytes, mut totals, mut chunk) =
             (head.bytes(), Totals::default(), Chunk::new(Compression::Off));
         let state: Vec<_> = state_at(self.written).into_iter().collect();
@@ -153,11 +145,9 @@ impl Server {
         }
         bytes.extend(totals.footer());
         file.write_all_at(&bytes, 0)?;
-        head.install(&self.disk, &file)?;
-        self.manifest.set_snapshot(head.stamp);
-        self.manifest.store(&self.disk)?;
+        self.files.install(&head, &file, None)?;
         self.synced = self.written;
-        self.manifest.clean(&self.disk).map(|_| ())
+        self.files.clean().map(drop)
     }
 
     /// Whatever comes to mind.

@@ -1,11 +1,12 @@
 //! The writer, driven as a reactor drives it, on a disk that does what disks do: batches arrive in any order, jobs take
-//! their time, writes are short, writes and syncs fail, the policy changes; and at any moment the power may go.
+//! their time, writes are short, writes and syncs fail, the policy changes, it goes on in another file; and at any moment the
+//! power may go.
 
 use std::io;
 
 use bobbin_engine::config::AppendFsync;
 use bobbin_engine::ids::Stamp;
-use bobbin_engine::journal::{Batch, DiskFile as _, Job, Writer};
+use bobbin_engine::journal::{Batch, DiskFile as _, Files, Job, JournalFile, Writer};
 use fastrand::Rng;
 
 use crate::disk::{FaultyDisk, FaultyFile};
@@ -24,8 +25,18 @@ enum Underway<T> {
     Done(io::Result<usize>),
 }
 
+/// Who makes the next file: what it has done so far, and what the writer has not heard of yet.
+enum Turning {
+    No,
+    Asked,
+    Made(JournalFile, FaultyFile),
+}
+
 struct Driver {
     disk: FaultyDisk,
+    files: Files<FaultyDisk>,
+    turning: Turning,
+    turns: u64,
     file: FaultyFile,
     writer: Writer,
     policy: AppendFsync,
@@ -52,8 +63,12 @@ impl Driver {
         let policy = POLICIES[rng.usize(..3)];
         let writer = Writer::new(facts, policy);
         let (write, sync) = (None, None);
+        let files = Files::new(disk.clone(), recovered.manifest);
         Self {
             disk,
+            files,
+            turning: Turning::No,
+            turns: 0,
             file,
             writer,
             policy,
@@ -69,7 +84,7 @@ impl Driver {
 
     /// Whatever comes to mind.
     fn act(&mut self) {
-        match self.rng.u8(..24) {
+        match self.rng.u8(..27) {
             0..=5 => self.take_stamp(),
             6..=10 => self.deliver(),
             11..=14 => self.begin_jobs(),
@@ -77,6 +92,7 @@ impl Driver {
             17 => self.do_sync(),
             18..=19 => self.end_write(),
             20 => self.end_sync(),
+            21..=23 => self.turn(),
             _ => self.pass_time(),
         }
     }
@@ -140,6 +156,38 @@ impl Driver {
         }
     }
 
+    /// The next step of who makes the next file, as the saver makes them: each may fail.
+    fn turn(&mut self) {
+        match std::mem::replace(&mut self.turning, Turning::No) {
+            Turning::No => {
+                self.writer.turn();
+                self.turning = Turning::Asked;
+            }
+            Turning::Asked => match self.writer.turned() {
+                None => self.turning = Turning::Asked,
+                Some(Err(_)) => self.writer.go_on(None),
+                Some(Ok(first)) => {
+                    assert!(self.write.is_none() && self.sync.is_none(), "the file may be left");
+                    match self.files.make_journal(first, self.rng.u64(..), 0) {
+                        Ok((facts, file)) => self.turning = Turning::Made(facts, file),
+                        Err(_) => self.writer.go_on(None),
+                    }
+                }
+            },
+            Turning::Made(facts, file) => {
+                if let Err(error) = self.files.list_journal(&facts) {
+                    self.writer.stuck(error.to_string().into());
+                    assert!(self.writer.news().failure.is_some());
+                    self.turning = Turning::Made(facts, file);
+                    return;
+                }
+                self.file = file;
+                self.turns += 1;
+                self.writer.go_on(Some(facts));
+            }
+        }
+    }
+
     fn pass_time(&mut self) {
         self.now_us += self.rng.u64(..LONG_US);
     }
@@ -184,6 +232,10 @@ impl Driver {
         for _ in 0..5000 {
             self.begin_jobs();
             let idle = self.write.is_none() && self.sync.is_none();
+            if idle && !matches!(self.turning, Turning::No) {
+                self.turn();
+                continue;
+            }
             if idle && self.writer.next_deadline_us() == u64::MAX {
                 return;
             }
@@ -216,6 +268,7 @@ fn play(driver: &mut Driver, policies: &[AppendFsync]) {
 
 #[test]
 fn what_is_said_to_be_durable_is_and_failures_heal() {
+    let turns = std::panic::AssertUnwindSafe(std::cell::Cell::new(0));
     for_seeds(200, |seed| {
         let mut driver = Driver::new(seed);
         driver.policy = POLICIES[driver.rng.usize(..2)];
@@ -226,7 +279,9 @@ fn what_is_said_to_be_durable_is_and_failures_heal() {
         assert!(driver.writer.is_settled());
         assert_eq!(driver.writer.pending_bytes(), 0);
         driver.check_crash();
+        turns.set(turns.get() + driver.turns);
     });
+    assert!(turns.get() > 100 || std::env::var_os("BOBBIN_JOURNAL_SEED").is_some(), "{turns:?}");
 }
 
 /// Under `no` the kernel writes when it pleases, and what a failed sync has dropped may be out of reach: then nothing

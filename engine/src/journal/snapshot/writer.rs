@@ -9,7 +9,7 @@ use super::{
     ACCESS_LEN, CHUNK_BYTES, CHUNK_HEADER_LEN, DATABASE, FACTS_LEN, FLAG_ACCESS, FLAG_EXPIRES, KEYS, KIND,
     KIND_FOOTER, KIND_KEYS, MAGIC, PAYLOAD_LEN, SnapshotHead, Tally,
 };
-use crate::rdb::{Compression, Writer, type_of, write_value};
+use crate::rdb::{Compression, Writer, newest_type_of, write_newest};
 use crate::store::Entry;
 
 impl SnapshotHead {
@@ -32,6 +32,11 @@ impl SnapshotHead {
         file.sync()?;
         disk.rename(&self.new_name(), &self.name())?;
         disk.sync()
+    }
+
+    /// Removes a file that is not finished.
+    pub fn remove_new<D: Disk>(&self, disk: &D) -> io::Result<()> {
+        disk.remove(&self.new_name())
     }
 
     fn new_name(&self) -> String {
@@ -75,8 +80,8 @@ impl Chunk {
         if let Some(access) = access {
             bytes.extend_from_slice(&access.to_le_bytes()[..ACCESS_LEN]);
         }
-        bytes.push(type_of(entry.value()).number());
-        write_value(&mut self.writer, entry.value());
+        bytes.push(newest_type_of(entry.value()).number());
+        write_newest(&mut self.writer, entry.value());
         self.tally.keys += 1;
         self.tally.expiring += u64::from(expiry_ms.is_some());
     }
@@ -87,6 +92,11 @@ impl Chunk {
 
     pub fn is_empty(&self) -> bool {
         self.tally.keys == 0
+    }
+
+    /// Bytes of memory it takes.
+    pub fn memory(&self) -> usize {
+        self.writer.sink().capacity()
     }
 
     /// What is in it.
