@@ -25,6 +25,9 @@ pub struct ConnId {
 }
 
 impl ConnId {
+    /// Whoever awaits the reply of what the server does by itself: no connection is this one.
+    pub const NOBODY: Self = Self { index: u32::MAX, generation: u32::MAX };
+
     #[inline]
     pub const fn to_bits(self) -> u64 {
         (self.generation as u64) << 32 | self.index as u64

@@ -24,6 +24,8 @@ pub mod pubsub;
 pub mod rdb;
 pub mod reactor;
 pub mod rules;
+pub mod saver;
+pub mod saves;
 pub mod scopes;
 pub mod server;
 pub mod startup;

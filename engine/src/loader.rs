@@ -16,7 +16,7 @@ use crate::command::{self, Args, Command, OwnedArgs, Run};
 use crate::core::{Load, Shared, UnknownEffect};
 use crate::faults::{self, Point};
 use crate::ids::{ReactorId, Stamp};
-use crate::journal::{Batch, Commands, Directory, Disk, Refusal, Replay, Snapshot, Writer};
+use crate::journal::{Batch, Commands, Directory, Disk, Files, Manifest, Refusal, Replay, Snapshot, Writer};
 use crate::reactor::{JournalStart, Order, Plant};
 use crate::txn::{share_of, shares};
 
@@ -44,10 +44,14 @@ pub enum LoadError {
 pub type Done = Result<ReactorId, UnknownEffect>;
 
 /// Loads the state of the directory into the reactors, and has them journal there from then on, if they are to.
-pub fn load(plant: &Plant, shared: &Shared) -> Result<(), LoadError> {
+pub fn load(plant: &Plant, shared: &Shared) -> Result<Files<Directory>, LoadError> {
     let (config, reactors) = (shared.config(), shared.reactors());
     let [dir, name] = [&config.dir, &config.appenddirname].map(|path| path.path().unwrap_or(Path::new(".")));
-    let path = dir.join(name);
+    let path = std::path::absolute(dir.join(name)).unwrap_or_else(|_| dir.join(name));
+    if !config.appendonly && !path.exists() {
+        Loader::new(plant, reactors).finish(None)?;
+        return Ok(Files::new(Directory::new(path), Manifest::default()));
+    }
     let begin = |cause| LoadError::Begin { path: path.clone().into(), cause };
     let disk = Directory::make(&path).map_err(begin)?;
     faults::pass(Point::Load).map_err(begin)?;
@@ -73,13 +77,17 @@ pub fn load(plant: &Plant, shared: &Shared) -> Result<(), LoadError> {
     tracing::info!("DB loaded from the journal: {} commands in {:.3} s", loader.commands, loader.seconds());
     if !config.appendonly {
         shared.set_last_stamp(Stamp(recovered.next.0 - 1));
-        return loader.finish(None);
+        loader.finish(None)?;
+        return Ok(Files::new(disk, recovered.manifest));
     }
     let now_ms = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default().as_millis() as u64;
     let (file, open, aside) = recovered.begin(&disk, fastrand::u64(..), now_ms).map_err(begin)?;
     aside.iter().for_each(|name| tracing::warn!("What was cut off is in {}", path.join(name).display()));
     shared.set_last_stamp(Stamp(file.first.0 - 1));
-    loader.finish(Some(JournalStart { writer: Writer::new(file, config.appendfsync), file: open }))
+    loader.finish(Some(JournalStart { writer: Writer::new(file, config.appendfsync), file: open }))?;
+    let mut files = Files::new(disk, recovered.manifest);
+    files.clean().map_err(begin)?;
+    Ok(files)
 }
 
 struct Loader<'p> {

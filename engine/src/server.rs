@@ -10,11 +10,15 @@ use std::time::{Instant, SystemTime, UNIX_EPOCH};
 use signal_hook::consts::{SIGINT, SIGTERM, SIGXFSZ};
 use signal_hook::iterator::Signals;
 
-use crate::core::{About, Core, ScopeChange, Shared, Stopwatch};
+use crate::core::{About, Core, ScopeChange, Shared, Shutdown, Stopwatch};
+use crate::error::CommandError;
 use crate::ids::ReactorId;
+use crate::journal::{Directory, Files};
 use crate::loader::{self, LoadError};
 use crate::metrics;
 use crate::reactor::{Listener, Notice, Order, Plant, Reactor};
+use crate::saver::{self, Saver, Turned};
+use crate::saves::{Reason, Request, Whom};
 use crate::scopes::Keeper;
 use crate::startup::{Ready, kernel};
 use crate::supervisor::{self, Supervisor};
@@ -22,8 +26,10 @@ use crate::supervisor::{self, Supervisor};
 /// What the control thread hears.
 #[derive(Debug)]
 enum Event {
-    /// A client wants something.
-    Notice(Notice),
+    /// A client asks the server to stop.
+    Shutdown(Shutdown),
+    /// A client asks for a change of scopes.
+    Scopes(ScopeChange),
     Signal(i32),
     /// A reactor could not go on.
     Failed {
@@ -31,7 +37,7 @@ enum Event {
         error: io::Error,
     },
     /// The data are in memory and every reactor serves, or why not.
-    Loaded(Result<(), LoadError>),
+    Loaded(Result<Files<Directory>, LoadError>),
 }
 
 /// A running server. Its reactors serve; the thread that has this is the control thread.
@@ -42,6 +48,10 @@ pub struct Server {
     keeper: Keeper,
     threads: Vec<JoinHandle<()>>,
     events: Receiver<Event>,
+    requests: Sender<Request>,
+    /// What the saver will hear, until there are files for it.
+    ears: Option<saver::Ears>,
+    saver: Option<saver::Handle>,
 }
 
 impl Server {
@@ -51,6 +61,8 @@ impl Server {
         let reactors = ready.cpus.len();
         let (sender, events) = channel();
         let keeper = Keeper::open(&ready.config).map_err(io::Error::other)?;
+        let (requests, for_saver) = channel();
+        let (turned, for_turned) = channel();
         announce_signals(sender.clone())?;
         let plant = Arc::new(Plant::new(reactors, listeners(ready)?)?);
         let shared = Arc::new(Shared::new(reactors, Arc::clone(&ready.config), about(ready)?));
@@ -63,6 +75,8 @@ impl Server {
                 plant: Arc::clone(&plant),
                 shared: Arc::clone(&shared),
                 events: sender.clone(),
+                requests: requests.clone(),
+                turned: turned.clone(),
                 ready: Arc::clone(&barrier),
             };
             std::thread::Builder::new().name(format!("reactor-{index}")).spawn(move || launch.run())
@@ -71,7 +85,8 @@ impl Server {
         barrier.wait();
         metrics::serve(ready.listeners.metrics(), &plant, &shared)?;
         load_aside(Arc::clone(&plant), Arc::clone(&shared), sender)?;
-        Ok(Self { plant, shared, keeper, threads, events })
+        let ears = Some(saver::Ears { requests: for_saver, turned: for_turned });
+        Ok(Self { plant, shared, keeper, threads, events, requests, ears, saver: None })
     }
 
     /// Serves until a signal or a client says stop, the data cannot be loaded, or a reactor fails.
@@ -88,7 +103,7 @@ impl Server {
         while let Some(event) = self.next_event(supervisor) {
             match event {
                 Event::Loaded(loaded) => {
-                    loaded.map_err(io::Error::other)?;
+                    self.start_saver(loaded.map_err(io::Error::other)?)?;
                     tracing::info!("Ready to accept connections");
                     if let Some(supervisor) = supervisor {
                         supervisor.ready();
@@ -101,30 +116,78 @@ impl Server {
                     ));
                 }
                 Event::Signal(signal) => {
-                    let name = if signal == SIGINT { "SIGINT" } else { "SIGTERM" };
+                    let (name, how) = self.asked_by(signal);
                     tracing::warn!("Received {name}, stopping");
-                    return Ok(());
+                    if self.may_stop(how, supervisor)? {
+                        return Ok(());
+                    }
                 }
-                Event::Notice(Notice::Scopes(change)) => self.change_scopes(change)?,
-                Event::Notice(Notice::Shutdown(how)) => {
+                Event::Scopes(change) => self.change_scopes(change)?,
+                Event::Shutdown(how) => {
                     tracing::warn!("A client asked to stop ({how:?})");
-                    return Ok(());
+                    if self.may_stop(how, supervisor)? {
+                        return Ok(());
+                    }
                 }
             }
         }
         Ok(())
     }
 
+    fn start_saver(&mut self, files: Files<Directory>) -> io::Result<()> {
+        if let Some(ears) = self.ears.take() {
+            let (plant, shared) = (Arc::clone(&self.plant), Arc::clone(&self.shared));
+            self.saver = Some(Saver::start(plant, shared, files, ears)?);
+        }
+        Ok(())
+    }
+
+    /// What a signal says, as `shutdown-on-sigint` and `shutdown-on-sigterm` have it.
+    fn asked_by(&self, signal: i32) -> (&'static str, Shutdown) {
+        let config = self.shared.config();
+        let (name, flags) = match signal {
+            SIGINT => ("SIGINT", config.shutdown_on_sigint),
+            _ => ("SIGTERM", config.shutdown_on_sigterm),
+        };
+        let save = if flags.save || flags.nosave { Some(flags.save) } else { None };
+        (name, Shutdown { save, now: flags.now, force: flags.force, reply_to: None })
+    }
+
+    /// Makes the snapshot that is to be made before the end. Without it the server goes on, unless it is forced to stop.
+    /// What is still being loaded is on disk already.
+    fn may_stop(&self, how: Shutdown, supervisor: &mut Option<Supervisor>) -> io::Result<bool> {
+        let saves = self.saver.is_some() && how.saves(&self.shared.config());
+        if !saves || self.save(supervisor) || how.force {
+            return Ok(true);
+        }
+        tracing::error!("Error trying to save the DB, can't exit");
+        if let Some(reply_to) = how.reply_to {
+            let outcome = Err(CommandError::text("ERR Errors trying to SHUTDOWN. Check logs."));
+            self.plant.order(reply_to.reactor, Order::Reply { reply_to, outcome })?;
+        }
+        Ok(false)
+    }
+
+    fn save(&self, supervisor: &mut Option<Supervisor>) -> bool {
+        let (sender, saved) = channel();
+        let request = Request { reason: Reason::Save, whom: Whom::Control(sender) };
+        self.requests.send(request).is_ok() && self.wait_for(&saved, supervisor).unwrap_or(false)
+    }
+
     /// Waits, and lets the supervisor have signs of life meanwhile.
     fn next_event(&self, supervisor: &mut Option<Supervisor>) -> Option<Event> {
-        let Some(supervisor) = supervisor else { return self.events.recv().ok() };
+        self.wait_for(&self.events, supervisor)
+    }
+
+    fn wait_for<T>(&self, what: &Receiver<T>, supervisor: &mut Option<Supervisor>) -> Option<T> {
+        let Some(supervisor) = supervisor else { return what.recv().ok() };
         while let Some(at) = supervisor.next_beat() {
-            match self.events.recv_timeout(at.saturating_duration_since(Instant::now())) {
+            match what.recv_timeout(at.saturating_duration_since(Instant::now())) {
                 Err(RecvTimeoutError::Timeout) => supervisor.beat(&self.plant),
-                event => return event.ok(),
+                heard => return heard.ok(),
             }
         }
-        self.events.recv().ok()
+        what.recv().ok()
     }
 
     /// Makes a change of scopes, and has it taken over by whoever asked for it.
@@ -135,6 +198,7 @@ impl Server {
     }
 
     fn stop(self) -> io::Result<()> {
+        self.saver.into_iter().for_each(saver::Handle::stop);
         let mut panicked = 0;
         // The first writes the journal: it stops when it has all that the others did.
         for (index, thread) in self.threads.into_iter().enumerate().rev() {
@@ -218,6 +282,8 @@ struct Launch {
     plant: Arc<Plant>,
     shared: Arc<Shared>,
     events: Sender<Event>,
+    requests: Sender<Request>,
+    turned: Sender<Turned>,
     ready: Arc<Barrier>,
 }
 
@@ -233,12 +299,15 @@ impl Launch {
         core.begin_loading();
         let reactor = Reactor::new(core, self.plant).map_err(kernel::explained);
         self.ready.wait();
-        let events = self.events.clone();
-        let ended = caught(|| {
-            reactor?.run(move |notice| {
-                let _ = events.send(Event::Notice(notice));
-            })
-        });
+        let (events, requests, turned) = (self.events.clone(), self.requests, self.turned);
+        // Who hears may have ended: the server stops then.
+        let tell = move |notice| match notice {
+            Notice::Save(request) => drop(requests.send(request)),
+            Notice::Turned(outcome) => drop(turned.send(outcome)),
+            Notice::Shutdown(shutdown) => drop(events.send(Event::Shutdown(shutdown))),
+            Notice::Scopes(change) => drop(events.send(Event::Scopes(change))),
+        };
+        let ended = caught(|| reactor?.run(tell));
         if let Err(error) = ended {
             let _ = self.events.send(Event::Failed { reactor: self.id, error });
         }

@@ -37,6 +37,7 @@ mod member_scan;
 pub mod memory;
 pub mod monitor;
 mod number;
+pub mod persistence;
 mod pop;
 pub mod pubsub;
 mod random;

@@ -80,12 +80,17 @@ enum ShutdownRequest {
     Abort,
 }
 
-/// There is no reply to a shutdown: the connection is closed, and nothing that the client sent behind it is run.
+/// There is no reply to a shutdown but that it cannot be done: the connection is closed, and nothing that the client sent
+/// behind it is run.
 fn shutdown(session: &mut Session<'_>, args: Args<'_>) -> Result<(), CommandError> {
     match parse_shutdown(args)? {
-        ShutdownRequest::Stop(how) => {
+        ShutdownRequest::Stop(mut how) => {
+            if how.saves(&session.core.env.config) {
+                how.reply_to = Some(session.core.hold_behind(session.conn));
+            } else {
+                session.conn.close(Closing::AfterFlush);
+            }
             session.core.ask_shutdown(how);
-            session.conn.close(Closing::AfterFlush);
             Ok(())
         }
         // A shutdown waits for nobody, so none is ever under way.
@@ -94,7 +99,7 @@ fn shutdown(session: &mut Session<'_>, args: Args<'_>) -> Result<(), CommandErro
 }
 
 fn parse_shutdown(args: Args<'_>) -> Result<ShutdownRequest, CommandError> {
-    let mut how = Shutdown { save: None, now: false, force: false };
+    let mut how = Shutdown { save: None, now: false, force: false, reply_to: None };
     let mut abort = false;
     for index in 1..args.len() {
         if args.is(index, "NOSAVE") && how.save != Some(true) {
@@ -111,7 +116,7 @@ fn parse_shutdown(args: Args<'_>) -> Result<ShutdownRequest, CommandError> {
             return Err(CommandError::Syntax);
         }
     }
-    let plain = how == Shutdown { save: None, now: false, force: false };
+    let plain = how == Shutdown { save: None, now: false, force: false, reply_to: None };
     match abort {
         true if plain => Ok(ShutdownRequest::Abort),
         true => Err(CommandError::Syntax),
@@ -131,7 +136,8 @@ mod tests {
 
     #[test]
     fn shutdown_takes_each_word_in_any_order() {
-        let stop = |save, now, force| Ok(ShutdownRequest::Stop(Shutdown { save, now, force }));
+        let stop =
+            |save, now, force| Ok(ShutdownRequest::Stop(Shutdown { save, now, force, reply_to: None }));
         assert_eq!(parsed("SHUTDOWN"), stop(None, false, false));
         assert_eq!(parsed("SHUTDOWN force nosave NOW now"), stop(Some(false), true, true));
         assert_eq!(parsed("SHUTDOWN SAVE save"), stop(Some(true), false, false));

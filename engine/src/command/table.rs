@@ -37,6 +37,7 @@ const FAMILIES: &[&[Command]] = &[
     super::lolwut::ROWS,
     super::memory::ROWS,
     super::monitor::ROWS,
+    super::persistence::ROWS,
     super::pubsub::ROWS,
     super::replication::ROWS,
     super::scan::ROWS,

@@ -35,6 +35,7 @@ impl Core {
     pub fn begin(&mut self, now: Now, memory_used: u64) {
         self.env.now = now;
         self.env.memory_used = memory_used;
+        self.env.save_failed = self.env.shared.saves.is_failing();
         self.iteration_start = self.env.stopwatch.read();
         for id in std::mem::take(&mut self.stalled) {
             self.end_hold(id, Hold::Lane);
@@ -379,7 +380,7 @@ impl Core {
 
     /// Output: when [`Core::begin`] has to be called at the latest, in microseconds of the monotonic clock.
     pub fn next_deadline_us(&self) -> u64 {
-        let timers_us = self.timers.next_us().min(self.journal_deadline_us());
+        let timers_us = self.timers.next_us().min(self.journal_deadline_us()).min(self.walking.next_us());
         if !self.stepping.is_empty() || !self.claiming.is_empty() || self.schedule.is_leaving() {
             return self.env.now.mono_us;
         }

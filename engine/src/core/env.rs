@@ -6,6 +6,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use crate::config::Config;
 use crate::ids::{ReactorId, Stamp, TxId};
+use crate::saves::Saves;
 use crate::scopes::Scopes;
 
 /// The time, as the driver tells it at the start of an iteration.
@@ -65,6 +66,8 @@ pub struct Shared {
     config: Mutex<Arc<Config>>,
     /// The newest scopes, which reactors get to know in the same way.
     scopes: Mutex<Arc<Scopes>>,
+    /// Snapshots: under way, made, due.
+    pub saves: Saves,
     pub about: About,
 }
 
@@ -97,6 +100,7 @@ impl Shared {
             exhausted: (0..reactors).map(|_| AtomicBool::new(false)).collect(),
             config: Mutex::new(config),
             scopes: Mutex::default(),
+            saves: Saves::new(reactors, about.started_unix_ms),
             about,
         }
     }

@@ -2,12 +2,13 @@
 //! again is in `loading`.
 
 use std::io;
+use std::sync::Arc;
 
 use super::Core;
 use crate::config::AppendFsync;
 use crate::conn::Conn;
 use crate::ids::{ConnId, ReactorId, Stamp};
-use crate::journal::{Batch, DiskNews, Job, Writer};
+use crate::journal::{Batch, DiskNews, Job, JournalFile, Writer};
 use crate::mesh::Message;
 
 /// Something on disk that this server cannot make its own.
@@ -22,7 +23,7 @@ pub enum UnknownEffect {
 }
 
 /// The reactor that writes the journal.
-const WRITER: ReactorId = ReactorId(0);
+pub const WRITER: ReactorId = ReactorId(0);
 
 /// The most memory of an emptied batch that is used again, or asked for at once.
 const SPARE_BYTES_MAX: usize = 256 << 10;
@@ -52,6 +53,15 @@ impl Core {
         self.set_journalled(true);
     }
 
+    /// The journal begins or ends here, at a moment at which it does so everywhere.
+    pub(super) fn switch_journal(&mut self, is_on: bool) {
+        self.journalling.is_on = is_on;
+        if is_on {
+            self.journalling.news.durable = self.env.shared.last_stamp();
+        }
+        self.set_journalled(is_on);
+    }
+
     /// Whether what is done from now on is kept for the journal.
     pub fn set_journalled(&mut self, is_on: bool) {
         self.shard.rest.effects.set_on(is_on);
@@ -69,6 +79,20 @@ impl Core {
         if !self.journalling.is_on {
             return;
         }
+        self.give_effects();
+        if self.is_gating() {
+            self.journalling.seen = self.env.shared.last_stamp();
+        } else if !self.journalling.gated.is_empty() {
+            self.look_at_gated();
+        }
+    }
+
+    /// Gives what has been done until now a stamp.
+    #[inline]
+    pub(super) fn give_effects(&mut self) {
+        if !self.journalling.is_on {
+            return;
+        }
         let spare = &mut self.journalling.spare;
         if let Some(effects) = self.shard.rest.effects.take(|| std::mem::take(spare)) {
             let stamp = self.env.shared.next_stamp();
@@ -78,11 +102,6 @@ impl Core {
                 *spare = Batch::with_capacity(effects.bytes().len().min(SPARE_BYTES_MAX));
                 self.outbox.post(WRITER, Message::Effects { stamp, effects });
             }
-        }
-        if self.is_gating() {
-            self.journalling.seen = self.env.shared.last_stamp();
-        } else if !self.journalling.gated.is_empty() {
-            self.look_at_gated();
         }
     }
 
@@ -179,6 +198,43 @@ impl Core {
             return;
         }
         self.tell_reactors();
+    }
+
+    /// Input, of the reactor that writes: the journal is to go on in another file.
+    pub fn turn_journal(&mut self) {
+        if let Some(writer) = &mut self.journalling.writer {
+            writer.turn();
+        }
+    }
+
+    /// Output: see [`Writer::turned`].
+    pub fn journal_turned(&self) -> Option<Result<Stamp, Arc<str>>> {
+        self.journalling.writer.as_ref()?.turned()
+    }
+
+    /// Input: see [`Writer::stuck`].
+    pub fn journal_stuck(&mut self, why: Arc<str>) {
+        self.after_disk(|writer| writer.stuck(why));
+    }
+
+    /// Input: see [`Writer::go_on`].
+    pub fn go_on_journal(&mut self, next: Option<JournalFile>) {
+        self.after_disk(|writer| writer.go_on(next));
+    }
+
+    /// Input: what is done from now on is not written, or by this writer.
+    pub fn set_journal_writer(&mut self, writer: Option<Writer>) {
+        self.journalling.writer = writer.map(Box::new);
+    }
+
+    /// Bytes of the file that is being written.
+    pub(super) fn journal_file_len(&self) -> Option<u64> {
+        self.journalling.writer.as_ref().map(|writer| writer.file_len())
+    }
+
+    /// Bytes that have yet to be written.
+    pub(super) fn journal_pending_bytes(&self) -> usize {
+        self.journalling.writer.as_ref().map_or(0, |writer| writer.pending_bytes())
     }
 
     /// The server stops: what has been done is to be made durable at once.

@@ -41,9 +41,6 @@ pub(super) struct Loading {
     spans: Vec<Span>,
 }
 
-/// Whoever awaits a reply in a load: nobody.
-const NOBODY: ConnId = ConnId { index: u32::MAX, generation: u32::MAX };
-
 impl Core {
     /// Nobody's data are served until [`Self::end_loading`].
     pub fn begin_loading(&mut self) {
@@ -155,7 +152,7 @@ impl Core {
         self.check_database(db as usize)?;
         let shares = shares(command::row(command), args.as_args(), |key| self.owner(key));
         let job = Job { command, db: db as u16, session: session(), args };
-        let nobody = ReplyTo { reactor: self.id, conn: NOBODY, seq: 0 };
+        let nobody = ReplyTo { reactor: self.id, conn: ConnId::NOBODY, seq: 0 };
         self.begin_transaction(nobody, Work::Together { job }, shares, Terms::Wait);
         Ok(())
     }

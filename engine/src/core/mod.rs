@@ -26,6 +26,7 @@ mod redirect;
 mod scopes;
 mod settle;
 mod shard;
+mod snapshot;
 mod submit;
 mod tick;
 mod transact;
@@ -40,17 +41,19 @@ use bobbin_cluster::SlotMap;
 
 pub use driver_side::Action;
 pub use env::{About, Now, Shared, Stopwatch};
-pub use journalling::UnknownEffect;
+pub use journalling::{UnknownEffect, WRITER};
 pub use loading::Load;
 pub use scopes::ScopeChange;
 pub use shard::{Caller, Env, Shard, ShardRest};
+pub use snapshot::Piece;
 
 use crate::collections::Map;
 use crate::config::Config;
 use crate::conn::ConnTable;
-use crate::ids::{ConnId, ReactorId, TxId};
+use crate::ids::{ConnId, ReactorId, ReplyTo, TxId};
 use crate::observe::Observed;
 use crate::pubsub::{Push, Receipts};
+use crate::saves::Request;
 use crate::store::Keyspace;
 use crate::txn::{Coordinator, Schedule};
 use evict::Allowance;
@@ -59,6 +62,7 @@ use journalling::Journalling;
 use loading::Loading;
 use outbox::Outbox;
 use pubsub::Telling;
+use snapshot::Walking;
 use tick::Timers;
 use unwind::Unwinding;
 use visits::Visits;
@@ -78,6 +82,7 @@ pub struct Core {
     unwinding: Unwinding,
     journalling: Journalling,
     loading: Loading,
+    walking: Walking,
     visits: Visits,
     /// Where the entries of keys brought together from several shards live while a command runs on them.
     workspace: Keyspace,
@@ -118,6 +123,8 @@ pub struct Core {
     shutdown: Option<Shutdown>,
     /// Changes of scopes that are asked for.
     scope_changes: VecDeque<ScopeChange>,
+    /// Snapshots that are asked for.
+    save_requests: VecDeque<Request>,
 }
 
 /// CLIENT PAUSE under way.
@@ -131,9 +138,19 @@ pub struct Pause {
 /// How the server was asked to stop.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Shutdown {
+    /// What the client said; if nothing, there is a snapshot if there are save points.
     pub save: Option<bool>,
     pub now: bool,
     pub force: bool,
+    /// Who is told if it cannot be done.
+    pub reply_to: Option<ReplyTo>,
+}
+
+impl Shutdown {
+    /// Whether a snapshot is to be made before.
+    pub fn saves(self, config: &Config) -> bool {
+        self.save.unwrap_or(!config.save.0.is_empty())
+    }
 }
 
 impl Core {
@@ -157,6 +174,7 @@ impl Core {
             unwinding: Unwinding::default(),
             journalling: Journalling::default(),
             loading: Loading::default(),
+            walking: Walking::default(),
             visits: Visits::default(),
             group: Group::default(),
             frame_spans: Vec::new(),
@@ -181,6 +199,7 @@ impl Core {
             stall_us: 0,
             shutdown: None,
             scope_changes: VecDeque::new(),
+            save_requests: VecDeque::new(),
         }
     }
 

@@ -38,6 +38,8 @@ pub struct Env {
     pub is_loading: bool,
     /// Why the journal cannot be written at the moment.
     pub disk_failure: Option<Arc<str>>,
+    /// The last snapshot could not be made.
+    pub save_failed: bool,
 }
 
 impl Env {
@@ -54,6 +56,7 @@ impl Env {
             out_of_memory: false,
             is_loading: false,
             disk_failure: None,
+            save_failed: false,
         }
     }
 

@@ -130,15 +130,31 @@ impl Core {
                 return Err(CommandError::OutOfMemory);
             }
         }
-        if let Some(failure) = &self.env.disk_failure
-            && flags_of(conn, row, flag::WRITE)
-        {
-            return Err(CommandError::owned(format!("MISCONF Errors writing to the AOF file: {failure}")));
+        if (self.env.disk_failure.is_some() || self.env.save_failed) && flags_of(conn, row, flag::WRITE) {
+            self.check_disk()?;
         }
         if self.env.has_scopes {
             self.check_scopes(conn, row, args)?;
         }
         Ok(row)
+    }
+
+    /// Writes that could not be made durable are refused.
+    #[cold]
+    fn check_disk(&self) -> Result<(), CommandError> {
+        if let Some(failure) = &self.env.disk_failure {
+            return Err(CommandError::owned(format!("MISCONF Errors writing to the AOF file: {failure}")));
+        }
+        let config = &self.env.config;
+        if self.env.save_failed && config.stop_writes_on_bgsave_error && !config.save.0.is_empty() {
+            return Err(CommandError::text(
+                "MISCONF Redis is configured to save RDB snapshots, but it's currently unable to persist to disk. \
+                 Commands that may modify the data set are disabled, because this instance is configured to report \
+                 errors during writes if RDB snapshotting fails (stop-writes-on-bgsave-error option). Please check \
+                 the Redis logs for details about the RDB error.",
+            ));
+        }
+        Ok(())
     }
 
     /// A password that is no longer asked for need not be given. Monitors keep off the keys, as in Redis.
@@ -376,7 +392,7 @@ impl Core {
     }
 
     /// Holds the next place in a connection's reply order for a barrier: what was sent later waits for its reply.
-    pub(super) fn hold_behind(&self, conn: &mut Conn) -> ReplyTo {
+    pub(crate) fn hold_behind(&self, conn: &mut Conn) -> ReplyTo {
         if holds(Rule::BarriersAreWaitedFor) {
             conn.hold = Hold::Order;
         }

@@ -86,6 +86,7 @@ impl Core {
         let period_us = 1_000_000 / u64::from(self.env.config.hz.per_second());
         self.timers.tick_us = self.env.now.mono_us + period_us;
         self.observed.tick(self.env.now.mono_us, self.env.memory_used);
+        self.look_at_saves();
         self.close_idle();
         self.end_pause();
         self.expire_some();

@@ -84,6 +84,7 @@ impl Core {
                 self.cancel(id);
             }
             TxMessage::Effects { conn, effects } => self.keep_effects(conn, &effects),
+            TxMessage::Cut { id, cut, head } => self.take_cut(id, cut, head),
             TxMessage::Block { job, reply_to } => self.take_block(job, reply_to),
             TxMessage::Granted { id, shard, grant } => match self.coordinator.granted(id, shard, grant) {
                 Next::AllGranted => self.all_granted(id),
@@ -154,7 +155,9 @@ impl Core {
         let Some((from, part)) = self.schedule.part(id) else { return Vec::new() };
         match part {
             Part::Alone { .. } | Part::Visit { .. } | Part::Block { .. } => return self.run_alone(id),
-            Part::Share(_) | Part::Atomic(_) | Part::Course { .. } => self.grant(id, from, Grant::default()),
+            Part::Share(_) | Part::Atomic(_) | Part::Cut | Part::Course { .. } => {
+                self.grant(id, from, Grant::default());
+            }
             Part::Hold { watch, .. } => {
                 let watch = *watch;
                 let is_awaited = !self.shard.rest.waits.is_empty();
@@ -289,6 +292,7 @@ impl Core {
             Work::Together { .. } | Work::Block { .. } => return self.run_together(id),
             Work::Hold { .. } => return self.go_on_claiming(id),
             Work::Course { .. } => return self.next_round(id, Vec::new()),
+            Work::Cut(_) => return self.make_cut(id),
             Work::Scatter { .. } | Work::Atomic { .. } => {}
         }
         let effects = &mut self.shard.rest.effects;
@@ -409,9 +413,11 @@ impl Core {
                 let answers = outcomes.into_iter().filter_map(Outcome::into_answer).collect();
                 self.finish_errand(errand, asked, answers, ns, pending.reply_to)
             }
-            Work::Together { .. } | Work::Block { .. } | Work::Hold { .. } | Work::Course { .. } => {
-                Vec::new()
-            }
+            Work::Together { .. }
+            | Work::Block { .. }
+            | Work::Hold { .. }
+            | Work::Cut(_)
+            | Work::Course { .. } => Vec::new(),
         };
         self.answer(pending.reply_to, &out);
     }

@@ -20,7 +20,7 @@ use std::io;
 use std::os::fd::{AsRawFd, BorrowedFd, FromRawFd, OwnedFd, RawFd};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicI32, AtomicUsize, Ordering};
-use std::sync::mpsc::Sender;
+use std::sync::mpsc::{Sender, TrySendError};
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use crossbeam_queue::SegQueue;
@@ -30,12 +30,16 @@ pub use memory::MemoryBook;
 pub use ring::LOCKED_BYTES;
 
 use crate::core::{Action, Core, Load, Now, ScopeChange, Shutdown, UnknownEffect};
+use crate::error::CommandError;
 use crate::faults;
-use crate::ids::ReactorId;
-use crate::journal::{Job, Writer};
+use crate::ids::{ReactorId, ReplyTo};
+use crate::journal::{Job, JournalFile, Writer};
 use crate::limits::LANE_DRAIN_MAX;
 use crate::mesh::Lanes;
 use crate::observe::Report;
+use crate::saver::{Outlet, Turned};
+use crate::saves::Request;
+use crate::txn::Cut;
 use ring::{Completion, Ring};
 use sockets::Sockets;
 use token::Token;
@@ -65,6 +69,18 @@ pub enum Order {
     Report { done: Sender<(ReactorId, Report)> },
     /// What came of a change of scopes that it asked for.
     ScopesChanged { change: ScopeChange, outcome: Result<(), String> },
+    /// Finish the journal's file, and say with what the next begins.
+    Turn,
+    /// Go on in this file, or in the present one after all.
+    GoOn(Option<Box<(JournalFile, File)>>),
+    /// The manifest cannot be stored for the moment: neither file may be written to.
+    Stuck(Arc<str>),
+    /// The pieces of the next snapshot go here.
+    Walk(Outlet),
+    /// Make a cut over all shards.
+    Cut(Cut),
+    /// What a client has waited for has been done, or not.
+    Reply { reply_to: ReplyTo, outcome: Result<(), CommandError> },
     /// Stop serving, and end.
     Stop,
 }
@@ -76,6 +92,10 @@ pub enum Notice {
     Shutdown(Shutdown),
     /// A client asks for a change of scopes.
     Scopes(ScopeChange),
+    /// A snapshot is to be made.
+    Save(Request),
+    /// The journal's file is finished.
+    Turned(Turned),
 }
 
 /// What the reactor that writes the journal starts with.
@@ -160,6 +180,10 @@ pub struct Reactor {
     journal: Option<File>,
     /// Writes and syncs of it that are under way.
     disk_jobs: usize,
+    /// The control side waits for the end of the journal's file.
+    is_turning: bool,
+    /// Where the pieces of a snapshot go.
+    outlet: Option<Outlet>,
     stopping: bool,
 }
 
@@ -181,6 +205,8 @@ impl Reactor {
             loads: VecDeque::new(),
             journal: None,
             disk_jobs: 0,
+            is_turning: false,
+            outlet: None,
             stopping: false,
         })
     }
@@ -205,19 +231,54 @@ impl Reactor {
             self.flush_lanes();
             self.write_journal();
             self.act();
+            self.give_pieces();
             plant.memory.publish(self.id);
             self.core.end();
-            if let Some(shutdown) = self.core.take_shutdown() {
-                tell(Notice::Shutdown(shutdown));
-            }
-            while let Some(change) = self.core.take_scope_change() {
-                tell(Notice::Scopes(change));
-            }
+            self.tell_all(&tell);
         }
         let finished = self.finish_journal();
         // The replies of the last iteration leave, as far as the sockets take them.
         self.ring.submit()?;
         finished
+    }
+
+    fn tell_all(&mut self, tell: &impl Fn(Notice)) {
+        if let Some(shutdown) = self.core.take_shutdown() {
+            tell(Notice::Shutdown(shutdown));
+        }
+        while let Some(change) = self.core.take_scope_change() {
+            tell(Notice::Scopes(change));
+        }
+        while let Some(request) = self.core.next_save_request() {
+            tell(Notice::Save(request));
+        }
+        if self.is_turning
+            && let Some(turned) = self.core.journal_turned()
+        {
+            self.is_turning = false;
+            tell(Notice::Turned(turned));
+        }
+    }
+
+    /// Goes on with the walk of a snapshot, and hands over what has come of it, as far as there is room.
+    fn give_pieces(&mut self) {
+        self.core.walk_some();
+        let Some(outlet) = &self.outlet else { return };
+        if outlet.is_abandoned.load(Ordering::Relaxed) {
+            self.core.abandon_walk();
+        }
+        while let Some(piece) = self.core.next_piece() {
+            let is_last = piece.chunk.is_none();
+            match outlet.pieces.try_send(piece) {
+                Ok(()) => {}
+                Err(TrySendError::Full(piece)) => return self.core.return_piece(piece),
+                Err(TrySendError::Disconnected(_)) => self.core.abandon_walk(),
+            }
+            if is_last {
+                self.outlet = None;
+                return;
+            }
+        }
     }
 
     fn load_some(&mut self) {
@@ -455,6 +516,19 @@ impl Reactor {
                     let _ = done.send((self.id, Report::of(&self.core, true)));
                 }
                 Order::ScopesChanged { change, outcome } => self.core.scopes_changed(change, outcome),
+                Order::Turn => {
+                    self.core.turn_journal();
+                    self.is_turning = true;
+                }
+                Order::GoOn(next) => {
+                    let (facts, file) = next.map(|next| *next).unzip();
+                    self.core.go_on_journal(facts);
+                    self.journal = file.or(self.journal.take());
+                }
+                Order::Stuck(why) => self.core.journal_stuck(why),
+                Order::Walk(outlet) => self.outlet = Some(outlet),
+                Order::Cut(cut) => self.core.cut(cut),
+                Order::Reply { reply_to, outcome } => self.core.answer_saved(reply_to, &outcome),
                 Order::Stop => self.stopping = true,
             }
         }

@@ -364,6 +364,25 @@ impl Db {
         }
     }
 
+    /// The tables that a walk may be over.
+    fn walked(&self) -> impl Iterator<Item = &Table> {
+        self.emptied.iter().chain([&self.table])
+    }
+
+    pub(crate) fn recorded_bytes(&self) -> usize {
+        let recorded: usize = self.recorded.iter().map(Chunk::memory).sum();
+        recorded + self.walked().map(Table::recorded_bytes).sum::<usize>()
+    }
+
+    pub(crate) fn recorded_chunks(&self) -> usize {
+        self.recorded.len() + self.walked().map(Table::recorded_chunks).sum::<usize>()
+    }
+
+    pub(crate) fn abandon_walk(&mut self) {
+        self.recorded.clear();
+        self.emptied.iter_mut().chain([&mut self.table]).for_each(Table::abandon_walk);
+    }
+
     /// The next chunk of what walks have recorded.
     pub(crate) fn take_recorded(&mut self) -> Option<Chunk> {
         self.recorded.pop_front()

@@ -92,6 +92,21 @@ impl Keyspace {
         self.is_walked()
     }
 
+    /// Bytes of memory that what has been recorded and not been taken holds.
+    pub fn recorded_bytes(&self) -> usize {
+        self.dbs.iter().map(Db::recorded_bytes).sum()
+    }
+
+    /// Chunks among it that are full.
+    pub fn recorded_chunks(&self) -> usize {
+        self.dbs.iter().map(Db::recorded_chunks).sum()
+    }
+
+    /// What the walk has not recorded yet, nobody wants any more: it goes on to its end, and records nothing.
+    pub fn abandon_walk(&mut self) {
+        self.dbs.iter_mut().for_each(Db::abandon_walk);
+    }
+
     /// The next chunk of what has been recorded; a last one of each database comes when the walk is over.
     pub fn take_recorded(&mut self) -> Option<Chunk> {
         self.dbs.iter_mut().find_map(Db::take_recorded)

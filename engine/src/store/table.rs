@@ -126,6 +126,21 @@ impl Table {
         self.walk.is_some()
     }
 
+    /// Bytes of memory that what the walk has recorded holds.
+    pub(crate) fn recorded_bytes(&self) -> usize {
+        self.walk.as_ref().map_or(0, |walk| walk.recorded_bytes())
+    }
+
+    /// Chunks among it that are full.
+    pub(crate) fn recorded_chunks(&self) -> usize {
+        self.walk.as_ref().map_or(0, |walk| walk.full_chunks())
+    }
+
+    /// The walk records nothing any more.
+    pub(crate) fn abandon_walk(&mut self) {
+        self.walk.as_mut().into_iter().for_each(|walk| walk.abandon());
+    }
+
     /// Records segments until about `budget` entries are; takes off the budget what it did. Returns the chunks that
     /// are complete; after the last step, all that are left.
     pub(crate) fn walk_step(&mut self, budget: &mut usize) -> VecDeque<Chunk> {

@@ -34,12 +34,14 @@ pub(crate) struct Walk {
     next: u32,
     filling: Chunk,
     full: VecDeque<Chunk>,
+    /// Nobody wants what it would record: it only marks.
+    is_abandoned: bool,
 }
 
 impl Walk {
     pub(crate) fn new(database: u32, compression: Compression) -> Self {
         let filling = empty_chunk(database, compression);
-        Self { database, compression, next: 0, filling, full: VecDeque::new() }
+        Self { database, compression, next: 0, filling, full: VecDeque::new(), is_abandoned: false }
     }
 
     /// Where it goes on in a directory of this depth; `None` at the end.
@@ -53,6 +55,9 @@ impl Walk {
     }
 
     pub(crate) fn record(&mut self, segment: &Segment) {
+        if self.is_abandoned {
+            return;
+        }
         for entry in &segment.entries {
             self.filling.push(entry, Some(entry.access()));
             if self.filling.is_full() {
@@ -60,6 +65,22 @@ impl Walk {
                 self.full.push_back(mem::replace(&mut self.filling, empty));
             }
         }
+    }
+
+    /// What it has recorded is dropped, and nothing more recorded.
+    pub(crate) fn abandon(&mut self) {
+        self.is_abandoned = true;
+        self.full.clear();
+        self.filling.restart(self.database);
+    }
+
+    /// Bytes of memory that what it has recorded holds.
+    pub(crate) fn recorded_bytes(&self) -> usize {
+        self.full.iter().chain([&self.filling]).map(Chunk::memory).sum()
+    }
+
+    pub(crate) fn full_chunks(&self) -> usize {
+        self.full.len()
     }
 
     /// The chunks that are full.

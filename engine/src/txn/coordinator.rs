@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use crate::collections::Map;
 
-use super::{BlockJob, Grant, Job, Lent, Outcome, Part, Terms};
+use super::{BlockJob, Cut, Grant, Job, Lent, Outcome, Part, Terms};
 use crate::command::{Args, Command, Merge, OwnedArgs};
 use crate::course::Course;
 use crate::errand::{AnyErrand, Asked};
@@ -24,6 +24,8 @@ pub enum Work {
     Hold { job: Box<BlockJob>, asked: Asked, claims: Claims },
     /// Every shard is visited, as one step.
     Atomic { errand: Arc<dyn AnyErrand>, asked: Asked },
+    /// Every shard is held for one moment.
+    Cut(Cut),
     /// Every shard is held, and visited any number of times. `ns` is how long the rounds so far took.
     Course { job: Job, course: Box<dyn Course>, ns: u64 },
 }
@@ -162,6 +164,7 @@ impl Pending {
                 Part::Hold { watch: job.watch, whole: *claims == Claims::Shards }
             }
             Work::Atomic { errand, .. } => Part::Atomic(Arc::clone(errand)),
+            Work::Cut(_) => Part::Cut,
             Work::Course { course, .. } => Part::Course { writes: course.writes() },
         }
     }

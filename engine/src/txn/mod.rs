@@ -44,7 +44,7 @@ use crate::command::{Event, OwnedArgs};
 use crate::course::Round;
 use crate::errand::AnyAnswer;
 use crate::ids::{CommandId, ConnId, ReactorId, ReplyTo, TxId, WatchId};
-use crate::journal::Batch;
+use crate::journal::{Batch, SnapshotHead};
 use crate::mesh::SessionBits;
 use crate::store::Entry;
 
@@ -59,6 +59,15 @@ pub struct Job {
     pub db: u16,
     pub session: SessionBits,
     pub args: OwnedArgs,
+}
+
+/// What happens on every shard at one moment, between all batches up to a stamp and all after it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Cut {
+    /// A walk over its keys begins.
+    pub walks: bool,
+    /// The journal begins, or ends.
+    pub journals: Option<bool>,
 }
 
 /// The commands of an EXEC, as they are handed to another shard.
@@ -230,6 +239,12 @@ pub enum TxMessage {
     Effects {
         conn: ConnId,
         effects: Batch,
+    },
+    /// The cut of a snapshot: this is the moment. Release then.
+    Cut {
+        id: TxId,
+        cut: Cut,
+        head: SnapshotHead,
     },
     /// Run this block, all of whose keys are yours, in one step, and answer.
     Block {

@@ -30,6 +30,8 @@ pub enum Part {
     Hold { watch: Option<WatchId>, whole: bool },
     /// A visit that all shards make as one step.
     Atomic(Arc<dyn AnyErrand>),
+    /// The whole shard, for the cut of a snapshot.
+    Cut,
     /// The whole shard, for the rounds of a course.
     Course { writes: bool },
     /// Keys to offer to those who wait for them.
@@ -95,7 +97,7 @@ impl Part {
                 Footprint::for_writing(watched(*watch, watches).map(|(key, _)| key))
             }
             Self::Course { writes: false } => Footprint::shard(lock::Mode::Shared),
-            Self::Atomic(_) | Self::Hold { whole: true, .. } | Self::Course { writes: true } => {
+            Self::Atomic(_) | Self::Cut | Self::Hold { whole: true, .. } | Self::Course { writes: true } => {
                 Footprint::shard(lock::Mode::Exclusive)
             }
         }
@@ -104,7 +106,7 @@ impl Part {
     /// Whether it takes its locks.
     fn locks(&self) -> bool {
         match self {
-            Self::Alone { .. } | Self::Visit { .. } | Self::Block { .. } => true,
+            Self::Alone { .. } | Self::Visit { .. } | Self::Block { .. } | Self::Cut => true,
             Self::Share(_) => holds(Rule::SharesAreLocked),
             Self::Lend { .. } => holds(Rule::LentKeysAreLocked),
             Self::Hold { .. } => holds(Rule::BlocksHoldShards),

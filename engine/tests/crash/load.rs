@@ -184,7 +184,12 @@ fn expiry_times(client: &mut Client) -> Vec<Value> {
 
 /// Ends the server again and again, in each of some ways. `may_lose`: so many acknowledged steps of a client may be gone.
 pub(crate) fn end_again_and_again(policy: &str, may_lose: u64, ends: &[impl Fn(&mut Server)]) {
-    let directives = ["--appendfsync", policy];
+    end_with(&[], policy, may_lose, ends);
+}
+
+/// The same, with more directives. Returns the server, started again.
+fn end_with(more: &[&str], policy: &str, may_lose: u64, ends: &[impl Fn(&mut Server)]) -> Server {
+    let directives = [&["--appendfsync", policy], more].concat();
     let mut server = bobbin_journalled(REACTORS[0], &directives);
     let times = lifetimes(&mut server.connect(), policy);
     let mut done = vec![0; CLIENTS];
@@ -203,6 +208,7 @@ pub(crate) fn end_again_and_again(policy: &str, may_lose: u64, ends: &[impl Fn(&
         }
     }
     assert!(done.iter().all(|steps| *steps > 0), "nothing was done: {done:?}");
+    server
 }
 
 #[test]
@@ -218,6 +224,18 @@ fn with_everysec_what_is_left_by_kill_9_is_a_prefix() {
 #[test]
 fn with_no_what_is_left_by_kill_9_is_a_prefix() {
     end_again_and_again("no", u64::MAX, &vec![Server::kill; rounds()]);
+}
+
+/// Snapshots are made all the time, one after the other, and each new one drops what is before it; the server is killed at
+/// whatever point of that.
+#[test]
+fn with_snapshots_being_made_no_acknowledged_write_is_lost_by_kill_9() {
+    for delay_us in ["0", "300"] {
+        let growing = ["--auto-aof-rewrite-min-size", "1", "--auto-aof-rewrite-percentage", "1"];
+        let more = [&growing[..], &["--rdb-key-save-delay", delay_us]].concat();
+        let server = end_with(&more, "always", 0, &vec![Server::kill; rounds()]);
+        assert!(server.log().contains("DB loaded from the snapshot"), "{}", server.log());
+    }
 }
 
 #[test]

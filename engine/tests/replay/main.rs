@@ -9,11 +9,14 @@
 
 #[path = "../differential/call.rs"]
 mod call;
+#[path = "../support/disk.rs"]
+mod disk;
 #[path = "../differential/exceptions.rs"]
 mod exceptions;
 #[path = "../differential/grammar.rs"]
 mod grammar;
 mod replica;
+mod snapshot;
 mod state;
 #[path = "../differential/template.rs"]
 mod template;

@@ -10,7 +10,7 @@ use std::sync::Arc;
 
 use bobbin_engine::config::Config;
 use bobbin_engine::conn::{Accepted, Endpoints};
-use bobbin_engine::core::{About, Core, Now, Shared, Stopwatch};
+use bobbin_engine::core::{About, Core, Now, Piece, Shared, Stopwatch};
 use bobbin_engine::ids::{ConnId, ReactorId};
 use bobbin_engine::journal;
 use bobbin_engine::mesh::Batch;
@@ -72,6 +72,10 @@ pub(crate) struct World {
     pub(crate) now_us: u64,
     /// What those of the cores have done that keep effects, in the order of the stamps.
     pub(crate) journal: Vec<journal::Batch>,
+    /// Cores give what they have done to the journal's writer, and walk over their keys when they are told to.
+    pub(crate) is_on_disk: bool,
+    /// What has come of walks.
+    pub(crate) pieces: Vec<Piece>,
 }
 
 impl World {
@@ -94,6 +98,8 @@ impl World {
             closing: Vec::new(),
             now_us: 1_000_000_000_000_000,
             journal: Vec::new(),
+            is_on_disk: false,
+            pieces: Vec::new(),
         };
         for client in 0..clients {
             world.connect(client);
@@ -213,12 +219,20 @@ impl World {
     }
 
     /// One iteration of a core: an input, then its outputs.
-    fn input(&mut self, index: usize, input: impl FnOnce(&mut Core)) {
+    pub(crate) fn input(&mut self, index: usize, input: impl FnOnce(&mut Core)) {
         let core = &mut self.cores[index];
         core.begin(Now { unix_us: self.now_us, mono_us: self.now_us }, 0);
         input(core);
         core.settle();
-        self.journal.extend(core.take_effects(journal::Batch::default));
+        if self.is_on_disk {
+            core.seal_effects();
+            if self.rng.u8(..4) == 0 {
+                core.walk_some();
+                self.pieces.extend(std::iter::from_fn(|| core.next_piece()));
+            }
+        } else {
+            self.journal.extend(core.take_effects(journal::Batch::default));
+        }
         for to in 0..self.lanes.len() {
             let Some(batch) = core.take_batch(ReactorId::from_index(to)) else { continue };
             let lane = &mut self.lanes[index][to];

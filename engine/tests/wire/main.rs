@@ -29,6 +29,7 @@ mod metrics;
 mod monitor;
 mod network;
 mod notifications;
+mod persistence;
 mod pubsub;
 mod rdb_file;
 mod scan;

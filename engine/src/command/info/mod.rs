@@ -5,6 +5,7 @@
 
 mod facts;
 mod memory;
+mod persistence;
 mod sections;
 mod stats;
 
@@ -83,7 +84,7 @@ static SECTIONS: &[Section] = &[
     section("server", "Server", true, sections::server),
     section("clients", "Clients", true, sections::clients),
     section("memory", "Memory", true, memory::memory),
-    section("persistence", "Persistence", true, sections::persistence),
+    section("persistence", "Persistence", true, persistence::persistence),
     section("stats", "Stats", true, stats::stats),
     section("replication", "Replication", true, sections::replication),
     section("cpu", "CPU", true, sections::cpu),

@@ -81,41 +81,6 @@ pub(super) fn clients(facts: &Facts<'_>, fields: &mut Fields<'_>) {
     ]);
 }
 
-/// No snapshot is made: the fields of it have the values of a Redis that never made one.
-pub(super) fn persistence(facts: &Facts<'_>, fields: &mut Fields<'_>) {
-    fields.add("loading", u8::from(facts.env.is_loading));
-    fields.add_zeros(&["async_loading", "current_cow_peak", "current_cow_size", "current_cow_size_age"]);
-    fields.add("current_fork_perc", "0.00");
-    fields.add_zeros(&["current_save_keys_processed", "current_save_keys_total"]);
-    fields.add_all(&[
-        ("rdb_changes_since_last_save", &facts.total.shard.changes),
-        ("rdb_bgsave_in_progress", &0),
-        ("rdb_last_save_time", &(facts.env.shared.about.started_unix_ms / 1000)),
-        ("rdb_last_bgsave_status", &"ok"),
-        ("rdb_last_bgsave_time_sec", &-1),
-        ("rdb_current_bgsave_time_sec", &-1),
-    ]);
-    fields.add_zeros(&[
-        "rdb_saves",
-        "rdb_last_cow_size",
-        "rdb_last_load_keys_expired",
-        "rdb_last_load_keys_loaded",
-    ]);
-    fields.add("aof_enabled", u8::from(facts.env.config.appendonly));
-    fields.add_zeros(&["aof_rewrite_in_progress", "aof_rewrite_scheduled"]);
-    fields.add_all(&[
-        ("aof_last_rewrite_time_sec", &-1),
-        ("aof_current_rewrite_time_sec", &-1),
-        ("aof_last_bgrewrite_status", &"ok"),
-        ("aof_rewrites", &0),
-        ("aof_rewrites_consecutive_failures", &0),
-        ("aof_last_write_status", &if facts.env.disk_failure.is_some() { "err" } else { "ok" }),
-        ("aof_last_cow_size", &0),
-        ("module_fork_in_progress", &0),
-        ("module_fork_last_cow_size", &0),
-    ]);
-}
-
 pub(super) fn replication(facts: &Facts<'_>, fields: &mut Fields<'_>) {
     fields.add_all(&[
         ("role", &"master"),

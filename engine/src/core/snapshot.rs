@@ -1,0 +1,216 @@
+//! A snapshot as a core makes it: the cut, at one moment over all shards, and the walk over this shard's keys as they were
+//! at the cut.
+//!
+//! ```text
+//! coordinator                  every shard
+//!     ├── Request ────────────────►├ locks the whole of itself, or queues
+//!     │◄────────────── Granted ────┤
+//!     │ seals its effects; the last stamp is the snapshot's
+//!     ├── Cut ────────────────────►├ the walk begins; releases
+//!     │                            ├ a step in each iteration: chunks, and when it is over the end
+//! ```
+//! **All batches up to the stamp are in the snapshot, and no other is.**
+//! - *Up to it*: a stamp is taken when its batch is complete, and a reactor seals what it has done before a message leaves
+//!   that tells of it. What has a stamp by then was done before the coordinator read the last one, and so before any walk
+//!   began: nothing is done and sealed later with an earlier stamp.
+//! - *None after it*: what is done on a shard before it grants is sealed by the end of that iteration, before the grant
+//!   leaves; on the coordinator, whose grant does not leave, by the seal before the stamp is read. What a coordinator of
+//!   another transaction does with keys that it has borrowed, or a block that runs step by step with keys that it holds,
+//!   is sealed before the keys' shards are released, and the cut waits for these. Between a grant and the cut nothing runs
+//!   on a shard that is held: no command, no expiry, no eviction.
+//! - A visit that looks at keys without a lock (RANDOMKEY, SCAN) may remove one whose time is over, and journal that with
+//!   a stamp after the cut's although the walk has it no more: doing it again changes nothing.
+//! - Without a journal no stamps are taken. The snapshot has that of the last batch there was, and all since.
+//!
+//! The walk has bounded steps, and pauses between them while there are commands to run. It waits while much of what it has
+//! recorded is not written; what has to be recorded because it is about to change is recorded whatever waits. So it holds
+//! at most as many bytes as the keys take on disk, and that only if all are changed faster than the disk takes them.
+
+use std::sync::Arc;
+
+use bobbin_proto::Reply;
+
+use super::{Core, WRITER};
+use crate::error::CommandError;
+use crate::ids::{ConnId, ReactorId, ReplyTo, TxId};
+use crate::journal::{Chunk, SnapshotHead};
+use crate::rdb::Compression;
+use crate::saves::{Reason, Request, Whom};
+use crate::txn::{Cut, Share, Terms, TxMessage, Work};
+
+/// Entries that a part of a step records at the least; it ends with the segment in which it has them.
+const STEP_ENTRIES: usize = 256;
+/// Parts of a step, and the time from which on there is no other: a full segment takes as long.
+const STEP_PARTS_MAX: usize = 8;
+const STEP_NS: u64 = 200_000;
+/// While commands run, the pause after a step is so many times as long.
+const PAUSES: u64 = 3;
+/// From so many chunks on that wait to be written, the walk waits as well.
+const AHEAD_CHUNKS_MAX: usize = 8;
+/// How soon it looks again whether they have been.
+const AHEAD_PAUSE_US: u64 = 1000;
+
+const NEVER: u64 = u64::MAX;
+
+/// A part of a snapshot, as its writer gets it.
+#[derive(Debug)]
+pub struct Piece {
+    /// What the snapshot is to say of itself.
+    pub head: SnapshotHead,
+    /// `None`: this shard has given all.
+    pub chunk: Option<Chunk>,
+}
+
+/// What a core knows of a walk.
+#[derive(Debug, Default)]
+pub(super) struct Walking {
+    /// Of the snapshot under way.
+    head: Option<SnapshotHead>,
+    /// A piece that could not be given yet.
+    returned: Option<Piece>,
+    due_us: u64,
+    /// Commands that had been run at the last step.
+    commands: u64,
+}
+
+impl Walking {
+    pub(super) fn next_us(&self) -> u64 {
+        if self.head.is_some() || self.returned.is_some() { self.due_us } else { NEVER }
+    }
+}
+
+impl Core {
+    /// Input: make a cut over all shards.
+    pub fn cut(&mut self, cut: Cut) {
+        let all = (0..self.env.shared.reactors()).map(ReactorId::from_index);
+        let nobody = ReplyTo { reactor: self.id, conn: ConnId::NOBODY, seq: 0 };
+        self.begin_transaction(nobody, Work::Cut(cut), all.map(Share::whole).collect(), Terms::Wait);
+    }
+
+    /// All shards are held: this is the moment.
+    pub(super) fn make_cut(&mut self, id: TxId) {
+        self.give_effects();
+        let Some(pending) = self.coordinator.remove(id) else { return };
+        let Work::Cut(cut) = pending.work else { return };
+        let head = SnapshotHead {
+            stamp: self.env.shared.last_stamp(),
+            made_ms: pending.at_us / 1000,
+            clock: self.shard.clock(),
+        };
+        for share in pending.shares {
+            self.post_tx(share.shard, TxMessage::Cut { id, cut, head });
+        }
+    }
+
+    /// The shard's side.
+    pub(super) fn take_cut(&mut self, id: TxId, cut: Cut, head: SnapshotHead) {
+        if let Some(is_on) = cut.journals {
+            self.give_effects();
+            self.switch_journal(is_on);
+        }
+        self.walking.head = Some(head);
+        self.walking.due_us = self.env.now.mono_us;
+        if cut.walks {
+            let compression = if self.env.config.rdbcompression { Compression::On } else { Compression::Off };
+            self.shard.keyspace.begin_walk(compression);
+            let saves = &self.env.shared.saves;
+            saves.note_cut(self.id, self.shard.rest.stats.changes, self.shard.keyspace.len());
+        }
+        self.release(id);
+    }
+
+    /// Goes on with the walk, if one is under way and it is time.
+    pub fn walk_some(&mut self) {
+        if self.walking.head.is_none() || self.env.now.mono_us < self.walking.due_us {
+            return;
+        }
+        let keyspace = &self.shard.keyspace;
+        self.env.shared.saves.note_recorded(self.id, keyspace.recorded_bytes());
+        if keyspace.recorded_chunks() >= AHEAD_CHUNKS_MAX {
+            self.walking.due_us = self.env.now.mono_us + AHEAD_PAUSE_US;
+            return;
+        }
+        let start = self.env.stopwatch.read();
+        for _ in 0..STEP_PARTS_MAX {
+            if !self.shard.keyspace.walk_step(STEP_ENTRIES) || self.ns_since(start) >= STEP_NS {
+                break;
+            }
+        }
+        let us = self.ns_since(start) / 1000;
+        let commands = self.observed.commands.total;
+        let is_idle = std::mem::replace(&mut self.walking.commands, commands) == commands;
+        let pause_us = if is_idle { 0 } else { us * (1 + PAUSES) };
+        self.walking.due_us = self.env.now.mono_us + pause_us;
+    }
+
+    /// Output: the next part of the snapshot under way.
+    pub fn next_piece(&mut self) -> Option<Piece> {
+        if let Some(piece) = self.walking.returned.take() {
+            return Some(piece);
+        }
+        let head = self.walking.head?;
+        let chunk = self.shard.keyspace.take_recorded();
+        if chunk.is_none() {
+            if self.shard.keyspace.is_walked() {
+                return None;
+            }
+            self.walking.head = None;
+            self.env.shared.saves.note_recorded(self.id, 0);
+        }
+        Some(Piece { head, chunk })
+    }
+
+    /// Whoever writes the snapshot has no room for this yet.
+    pub fn return_piece(&mut self, piece: Piece) {
+        self.walking.returned = Some(piece);
+        self.walking.due_us = self.env.now.mono_us + AHEAD_PAUSE_US;
+    }
+
+    /// Nobody wants the snapshot under way any more.
+    pub fn abandon_walk(&mut self) {
+        if self.walking.head.is_some() {
+            self.walking.returned = None;
+            self.shard.keyspace.abandon_walk();
+        }
+    }
+
+    /// Asks for a snapshot that has been begun in the books.
+    pub(crate) fn ask_save(&mut self, reason: Reason, whom: Whom) {
+        self.save_requests.push_back(Request { reason, whom });
+    }
+
+    /// Output: a snapshot that is to be made, or a client has asked for.
+    pub fn next_save_request(&mut self) -> Option<Request> {
+        self.save_requests.pop_front()
+    }
+
+    /// Tells the books how much has changed; one of the cores begins what is due.
+    pub(super) fn look_at_saves(&mut self) {
+        let shared = Arc::clone(&self.env.shared);
+        shared.saves.note_changes(self.id, self.shard.rest.stats.changes);
+        if self.id != WRITER || self.env.is_loading {
+            return;
+        }
+        if let Some(len) = self.journal_file_len() {
+            shared.saves.note_journal(len, self.journal_pending_bytes() as u64);
+        }
+        if let Some(reason) = shared.saves.begin_due(&self.env.config, self.env.now.unix_ms()) {
+            self.ask_save(reason, Whom::Nobody);
+        }
+    }
+
+    /// Input: what a client has waited for has been done, or not.
+    pub fn answer_saved(&mut self, to: ReplyTo, outcome: &Result<(), CommandError>) {
+        let Some(conn) = self.conns.find(to.conn) else { return };
+        let version = conn.version();
+        let mut out = Vec::new();
+        match outcome {
+            Ok(()) => Reply::new(&mut out, version).ok(),
+            Err(error) => {
+                self.observed.errors.count(error);
+                error.write(&mut Reply::new(&mut out, version));
+            }
+        }
+        self.answer(to, &out);
+    }
+}

@@ -1,0 +1,297 @@
+//! What is known of snapshots: whether one is being made, how the last ones ended, and when the next is due. Reactors ask
+//! for them; the thread in `saver` makes them, one at a time.
+//!
+//! A snapshot is made for one of two reasons that Redis tells apart: to *save* (SAVE, BGSAVE, save points), or to *rewrite*
+//! the journal (BGREWRITEAOF, growth). Here both do the same: the snapshot takes the place of the one before and of the
+//! journal up to it. They are counted apart, and either refuses the other, as in Redis.
+
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::mpsc::Sender;
+use std::sync::{Mutex, MutexGuard, PoisonError};
+
+use crate::config::Config;
+use crate::ids::{ReactorId, ReplyTo};
+
+/// After a failure the next attempt is made no sooner, unless somebody asks for it.
+const RETRY_MS: u64 = 5000;
+
+/// Why a snapshot is made.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Reason {
+    Save,
+    Rewrite,
+}
+
+/// A snapshot that is to be made.
+#[derive(Debug)]
+pub struct Request {
+    pub reason: Reason,
+    pub whom: Whom,
+}
+
+/// Who is told how it ended.
+#[derive(Debug)]
+pub enum Whom {
+    Nobody,
+    Client(ReplyTo),
+    Control(Sender<bool>),
+}
+
+/// How snapshots for one reason went.
+#[derive(Clone, Copy, Debug)]
+pub struct Record {
+    /// The last one did not fail.
+    pub is_ok: bool,
+    /// How long the last one took, if there was one.
+    pub took_ms: Option<u64>,
+    /// How many did not fail, and how many have failed since.
+    pub done: u64,
+    pub failures: u64,
+    /// Bytes that waited to be written in the last one, at the most.
+    pub waiting_bytes_max: u64,
+}
+
+impl Default for Record {
+    fn default() -> Self {
+        Self { is_ok: true, took_ms: None, done: 0, failures: 0, waiting_bytes_max: 0 }
+    }
+}
+
+/// A snapshot being made.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Running {
+    pub reason: Reason,
+    pub began_ms: u64,
+}
+
+/// How things stand.
+#[derive(Clone, Debug, Default)]
+pub struct State {
+    pub running: Option<Running>,
+    pub is_save_scheduled: bool,
+    pub is_rewrite_scheduled: bool,
+    pub save: Record,
+    pub rewrite: Record,
+    /// When the last one was made, or the server started; Unix milliseconds.
+    pub saved_ms: u64,
+    tried_ms: u64,
+    /// Changes of keys, since the start, that are in the last snapshot.
+    pub saved_changes: u64,
+    /// Bytes of the snapshot and the journal after the last snapshot, or at the start.
+    pub base_bytes: u64,
+}
+
+impl State {
+    pub fn record(&self, reason: Reason) -> &Record {
+        match reason {
+            Reason::Save => &self.save,
+            Reason::Rewrite => &self.rewrite,
+        }
+    }
+
+    fn record_mut(&mut self, reason: Reason) -> &mut Record {
+        match reason {
+            Reason::Save => &mut self.save,
+            Reason::Rewrite => &mut self.rewrite,
+        }
+    }
+
+    pub fn is_running(&self, reason: Reason) -> bool {
+        self.running.is_some_and(|running| running.reason == reason)
+    }
+
+    fn take_scheduled(&mut self) -> Option<Reason> {
+        if std::mem::take(&mut self.is_rewrite_scheduled) {
+            return Some(Reason::Rewrite);
+        }
+        std::mem::take(&mut self.is_save_scheduled).then_some(Reason::Save)
+    }
+}
+
+/// Figures of one reactor.
+#[derive(Debug, Default)]
+struct Figures {
+    /// Changes of keys since the start: now, and at the last cut.
+    changes: AtomicU64,
+    changes_at_cut: AtomicU64,
+    /// Bytes that a walk has recorded, and that wait to be written.
+    recorded: AtomicU64,
+}
+
+/// Shared by all reactors and the saver. The mutex is for commands about snapshots, for INFO, and for the saver.
+#[derive(Debug)]
+pub struct Saves {
+    state: Mutex<State>,
+    reactors: Vec<Figures>,
+    is_failing: AtomicBool,
+    keys_total: AtomicU64,
+    keys_done: AtomicU64,
+    recorded_max: AtomicU64,
+    /// Bytes of the files that are not being added to, and of the one that is.
+    settled_bytes: AtomicU64,
+    journal_bytes: AtomicU64,
+    pending_bytes: AtomicU64,
+}
+
+impl Saves {
+    pub fn new(reactors: usize, started_ms: u64) -> Self {
+        Self {
+            state: Mutex::new(State { saved_ms: started_ms, ..State::default() }),
+            reactors: (0..reactors).map(|_| Figures::default()).collect(),
+            is_failing: AtomicBool::new(false),
+            keys_total: AtomicU64::new(0),
+            keys_done: AtomicU64::new(0),
+            recorded_max: AtomicU64::new(0),
+            settled_bytes: AtomicU64::new(0),
+            journal_bytes: AtomicU64::new(0),
+            pending_bytes: AtomicU64::new(0),
+        }
+    }
+
+    fn lock(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    pub fn state(&self) -> State {
+        self.lock().clone()
+    }
+
+    /// The last save failed.
+    pub fn is_failing(&self) -> bool {
+        self.is_failing.load(Ordering::Relaxed)
+    }
+
+    /// Begins one, or says what is under way. Whoever begins one has the saver asked for it.
+    pub fn begin(&self, reason: Reason, now_ms: u64) -> Result<(), Reason> {
+        let mut state = self.lock();
+        if let Some(running) = state.running {
+            return Err(running.reason);
+        }
+        state.running = Some(Running { reason, began_ms: now_ms });
+        Ok(())
+    }
+
+    /// Has another made when the one under way is over.
+    pub fn schedule(&self, reason: Reason) {
+        let mut state = self.lock();
+        match reason {
+            Reason::Save => state.is_save_scheduled = true,
+            Reason::Rewrite => state.is_rewrite_scheduled = true,
+        }
+    }
+
+    /// One that is scheduled, or due by the configuration, has begun: nothing is under way yet.
+    pub fn begin_due(&self, config: &Config, now_ms: u64) -> Option<Reason> {
+        let mut state = self.lock();
+        if state.running.is_some() {
+            return None;
+        }
+        let due = state.take_scheduled().or_else(|| self.due(&state, config, now_ms))?;
+        state.running = Some(Running { reason: due, began_ms: now_ms });
+        Some(due)
+    }
+
+    fn due(&self, state: &State, config: &Config, now_ms: u64) -> Option<Reason> {
+        let may = |record: &Record| record.is_ok || now_ms >= state.tried_ms + RETRY_MS;
+        let changes = self.changes().saturating_sub(state.saved_changes);
+        let since_s = now_ms.saturating_sub(state.saved_ms) / 1000;
+        let mut points = config.save.0.iter();
+        if may(&state.save) && points.any(|point| changes >= point.changes && since_s > point.seconds) {
+            return Some(Reason::Save);
+        }
+        let (percentage, now) = (u64::from(config.auto_aof_rewrite_percentage.unsigned_abs()), self.bytes());
+        let is_grown = now > config.auto_aof_rewrite_min_size
+            && now.saturating_sub(state.base_bytes).saturating_mul(100)
+                >= percentage.saturating_mul(state.base_bytes.max(1));
+        (config.appendonly && percentage > 0 && may(&state.rewrite) && is_grown).then_some(Reason::Rewrite)
+    }
+
+    /// The one under way is over.
+    pub fn end(&self, is_ok: bool, now_ms: u64) {
+        let mut state = self.lock();
+        let Some(Running { reason, began_ms }) = state.running.take() else { return };
+        state.tried_ms = now_ms;
+        if is_ok {
+            state.saved_ms = now_ms;
+            let at_cut = |figures: &Figures| figures.changes_at_cut.load(Ordering::Relaxed);
+            state.saved_changes = self.reactors.iter().map(at_cut).sum();
+            state.base_bytes = self.bytes();
+        }
+        let waiting_bytes_max = self.recorded_max();
+        let record = state.record_mut(reason);
+        record.is_ok = is_ok;
+        record.took_ms = Some(now_ms.saturating_sub(began_ms));
+        record.done += u64::from(is_ok);
+        record.failures = if is_ok { 0 } else { record.failures + 1 };
+        record.waiting_bytes_max = waiting_bytes_max;
+        self.is_failing.store(!state.save.is_ok, Ordering::Relaxed);
+    }
+
+    /// Before a cut: figures of the walk begin anew.
+    pub fn begin_walk(&self) {
+        [&self.keys_total, &self.keys_done, &self.recorded_max]
+            .into_iter()
+            .for_each(|figure| figure.store(0, Ordering::Relaxed));
+    }
+
+    /// A shard has made the cut: what it holds, and how often its keys had changed.
+    pub fn note_cut(&self, reactor: ReactorId, changes: u64, keys: usize) {
+        self.reactors[reactor.index()].changes_at_cut.store(changes, Ordering::Relaxed);
+        self.keys_total.fetch_add(keys as u64, Ordering::Relaxed);
+    }
+
+    /// Bytes that a shard's walk has recorded, and that wait to be written.
+    pub fn note_recorded(&self, reactor: ReactorId, bytes: usize) {
+        self.reactors[reactor.index()].recorded.store(bytes as u64, Ordering::Relaxed);
+        self.recorded_max.fetch_max(self.recorded(), Ordering::Relaxed);
+    }
+
+    pub fn note_written(&self, keys: u64) {
+        self.keys_done.fetch_add(keys, Ordering::Relaxed);
+    }
+
+    pub fn note_changes(&self, reactor: ReactorId, changes: u64) {
+        self.reactors[reactor.index()].changes.store(changes, Ordering::Relaxed);
+    }
+
+    /// Bytes of the journal's file being written, and of what has yet to be.
+    pub fn note_journal(&self, file: u64, pending: u64) {
+        self.journal_bytes.store(file, Ordering::Relaxed);
+        self.pending_bytes.store(pending, Ordering::Relaxed);
+    }
+
+    pub fn set_settled_bytes(&self, bytes: u64) {
+        self.settled_bytes.store(bytes, Ordering::Relaxed);
+    }
+
+    /// As if a snapshot had just been made: what there is is what growth is measured against.
+    pub fn set_base(&self) {
+        self.lock().base_bytes = self.bytes();
+    }
+
+    fn changes(&self) -> u64 {
+        self.reactors.iter().map(|figures| figures.changes.load(Ordering::Relaxed)).sum()
+    }
+
+    /// Of the snapshot and the journal on disk.
+    pub fn bytes(&self) -> u64 {
+        self.settled_bytes.load(Ordering::Relaxed) + self.journal_bytes.load(Ordering::Relaxed)
+    }
+
+    pub fn pending_bytes(&self) -> u64 {
+        self.pending_bytes.load(Ordering::Relaxed)
+    }
+
+    pub fn recorded(&self) -> u64 {
+        self.reactors.iter().map(|figures| figures.recorded.load(Ordering::Relaxed)).sum()
+    }
+
+    pub fn recorded_max(&self) -> u64 {
+        self.recorded_max.load(Ordering::Relaxed)
+    }
+
+    /// Keys that are written of the snapshot under way, and all of it.
+    pub fn keys(&self) -> (u64, u64) {
+        (self.keys_done.load(Ordering::Relaxed), self.keys_total.load(Ordering::Relaxed))
+    }
+}

@@ -1,0 +1,221 @@
+//! Snapshots at any moment: what is on disk then, and what the journal has after it, is what there is.
+//!
+//! Cores run under the scheduler of `sim`; a saver that takes its time has the journal go on in a new file, has a cut made and
+//! puts together what the walks give, on a disk in memory. What a start would find is loaded into another core.
+
+use std::sync::Arc;
+
+use bobbin_engine::core::Load;
+use bobbin_engine::ids::{ReactorId, Stamp};
+use bobbin_engine::journal::{DiskFile as _, Files, Job, JournalFile, Replay, SnapshotHead, Totals, Writer};
+use bobbin_engine::txn::Cut;
+
+use super::disk::{FaultyDisk, FaultyFile};
+use super::replica::{Replica, described};
+use super::state::{first_difference, state};
+use super::{Play, for_seeds, grammar};
+
+const STEPS: usize = 60;
+
+/// How far the saver is.
+#[derive(Debug)]
+enum Progress {
+    Idle,
+    Turning,
+    Walking(Box<Growing>),
+}
+
+/// A snapshot being put together.
+#[derive(Debug, Default)]
+struct Growing {
+    head: Option<SnapshotHead>,
+    bytes: Vec<u8>,
+    totals: Totals,
+    ended: usize,
+}
+
+struct Saver {
+    play: Play,
+    disk: FaultyDisk,
+    files: Files<FaultyDisk>,
+    file: FaultyFile,
+    progress: Progress,
+    /// How many snapshots were made.
+    made: usize,
+}
+
+impl Saver {
+    fn new(seed: u64) -> Self {
+        let (mut play, disk) = (Play::new(seed), FaultyDisk::default());
+        let mut recovered = Replay::open(&disk).and_then(Replay::finish).expect("an empty directory");
+        let (facts, file, _) = recovered.begin(&disk, seed, 0).expect("the disk is well");
+        let files = Files::new(disk.clone(), recovered.manifest);
+        let mut writer = Some(Writer::new(facts, bobbin_engine::config::AppendFsync::EverySec));
+        play.world.cores.iter_mut().for_each(|core| core.begin_journal(writer.take()));
+        play.world.is_on_disk = true;
+        Self { play, disk, files, file, progress: Progress::Idle, made: 0 }
+    }
+
+    /// The disk does at once what the writer asks for.
+    fn write_journal(&mut self) {
+        let writer = &mut self.play.world.cores[0];
+        while let Some(job) = writer.next_disk_job() {
+            match job {
+                Job::Write { bytes, at } => {
+                    let len = self.file.write_at(bytes, at);
+                    writer.disk_written(len);
+                }
+                Job::Sync => writer.disk_synced(self.file.sync()),
+            }
+        }
+    }
+
+    /// The next thing that a saver does, if it can be done.
+    fn go_on(&mut self) {
+        self.write_journal();
+        match &mut self.progress {
+            Progress::Idle => {
+                self.play.world.cores[0].turn_journal();
+                self.progress = Progress::Turning;
+            }
+            Progress::Turning => {
+                let Some(turned) = self.play.world.cores[0].journal_turned() else { return };
+                let next = self.make_journal(turned.expect("the disk is well"));
+                let cut = Cut { walks: true, journals: None };
+                self.play.world.input(0, |core| {
+                    core.go_on_journal(Some(next));
+                    core.cut(cut);
+                });
+                self.progress = Progress::Walking(Box::default());
+            }
+            Progress::Walking(growing) => {
+                self.play.world.pieces.drain(..).for_each(|piece| growing.take(piece));
+                if growing.ended == self.play.world.cores.len() {
+                    self.install();
+                }
+            }
+        }
+    }
+
+    fn make_journal(&mut self, first: Stamp) -> JournalFile {
+        let (facts, file) = self.files.make_journal(first, first.0, 0).expect("the disk is well");
+        self.files.list_journal(&facts).expect("the disk is well");
+        self.file = file;
+        facts
+    }
+
+    fn install(&mut self) {
+        let Progress::Walking(growing) = std::mem::replace(&mut self.progress, Progress::Idle) else {
+            return;
+        };
+        let head = growing.head.expect("every shard has said what it is a part of");
+        let file = head.create(&self.disk).expect("the disk is well");
+        let bytes = [&head.bytes()[..], &growing.bytes, &growing.totals.footer()].concat();
+        file.write_all_at(&bytes, 0).expect("the disk is well");
+        self.files.install(&head, &file, None).expect("the disk is well");
+        self.files.clean().expect("the disk is well");
+        assert_eq!(self.files.manifest().journals.len(), 1, "what is before the snapshot is gone");
+        self.made += 1;
+    }
+
+    /// What is on disk is what there is.
+    fn compare(&mut self) {
+        self.play.settle();
+        if matches!(self.progress, Progress::Turning) {
+            // Meanwhile the writer holds back what comes.
+            self.go_on();
+            self.play.settle();
+        }
+        // Under `everysec` the writer may wait a moment before it writes.
+        self.play.world.now_us += 10_000;
+        self.play.world.input(0, |_| {});
+        self.write_journal();
+        let mut replica = Replica::new(7);
+        let mut replay = Replay::open(&self.disk).expect("a state");
+        if let Some(snapshot) = replay.snapshot().expect("it is whole") {
+            for &place in snapshot.chunks() {
+                let chunk = Arc::new(snapshot.chunk(place).expect("it is whole"));
+                replica.core.load(Load::Keys { chunk, clock: snapshot.head().clock });
+                assert!(replica.core.load_some().expect("known values"));
+            }
+        }
+        let mut journal = Vec::new();
+        while let Some((stamp, batch)) = replay.next_batch().expect("it is whole") {
+            journal.push(format!("{} {}", stamp.0, described(batch)));
+            replica.replay(batch);
+        }
+        let now_ms = self.play.world.now_us / 1000;
+        let difference =
+            first_difference(&state(&self.play.world.cores, now_ms), &state([&replica.core], now_ms));
+        if let Some(difference) = difference {
+            let (head, sent) = (self.files.manifest().snapshot, self.play.sent.join("\n"));
+            let journal = journal.concat();
+            panic!(
+                "{difference}\n--- snapshot: {head:?}\n--- sent:\n{sent}\n--- journal after it:\n{journal}"
+            );
+        }
+    }
+}
+
+impl Growing {
+    fn take(&mut self, piece: bobbin_engine::core::Piece) {
+        assert!(self.head.is_none_or(|head| head == piece.head), "all shards are cut at one stamp");
+        self.head = Some(piece.head);
+        match piece.chunk {
+            None => self.ended += 1,
+            Some(mut chunk) => {
+                self.totals.add(chunk.tally());
+                self.bytes.extend_from_slice(chunk.seal());
+            }
+        }
+    }
+}
+
+#[test]
+fn a_snapshot_and_the_journal_after_it_are_the_state() {
+    let grammar = grammar();
+    let made = std::panic::AssertUnwindSafe(std::cell::Cell::new(0));
+    for_seeds(200, |seed| {
+        let mut saver = Saver::new(seed);
+        for (number, step) in grammar.case(seed, STEPS).iter().enumerate() {
+            saver.play.step(step);
+            for _ in 0..saver.play.world.rng.usize(..4) {
+                saver.go_on();
+                for _ in 0..saver.play.world.rng.usize(..12) {
+                    saver.play.world.step();
+                }
+            }
+            if number % 10 == 9 {
+                saver.compare();
+            }
+        }
+        saver.compare();
+        made.set(made.get() + saver.made);
+    });
+    assert!(made.get() > 200 || std::env::var_os("BOBBIN_REPLAY_SEED").is_some(), "{made:?}");
+}
+
+/// With nothing to walk over, and with one who has just written on the core that makes the cut.
+#[test]
+fn what_the_coordinator_has_done_in_the_same_iteration_is_in_it() {
+    for_seeds(100, |seed| {
+        let mut saver = Saver::new(seed);
+        for round in 0..6 {
+            for client in 0..super::CLIENTS {
+                let n = (round * 10 + client).to_string();
+                saver.play.world.clients[client].request(&["MSET", "a", &n, "b", &n, "c", &n, "d", &n]);
+                saver.play.world.clients[client].request(&["INCR", "n"]);
+                saver.play.world.clients[client].request(&["RPUSH", "l", &n]);
+            }
+            while !matches!(saver.progress, Progress::Idle) || round == saver.made {
+                saver.go_on();
+                for _ in 0..saver.play.world.rng.usize(..4) {
+                    saver.play.world.step();
+                }
+            }
+            saver.compare();
+        }
+        let owner = |key: &str| saver.play.world.cores[0].owner(key.as_bytes());
+        assert!(saver.play.world.cores.len() == 1 || ["a", "b", "c", "d"].map(owner) != [ReactorId(0); 4]);
+    });
+}
