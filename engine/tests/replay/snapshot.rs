@@ -7,10 +7,10 @@ use std::sync::Arc;
 
 use bobbin_engine::core::Load;
 use bobbin_engine::ids::{ReactorId, Stamp};
-use bobbin_engine::journal::{DiskFile as _, Files, Job, JournalFile, Replay, SnapshotHead, Totals, Writer};
+use bobbin_engine::journal::{DiskFile as _, Files, JournalFile, Replay, SnapshotHead, Totals, Writer};
 use bobbin_engine::txn::Cut;
 
-use super::disk::{FaultyDisk, FaultyFile};
+use super::disk::FaultyDisk;
 use super::replica::{Replica, described};
 use super::state::{first_difference, state};
 use super::{Play, for_seeds, grammar};
@@ -38,7 +38,6 @@ struct Saver {
     play: Play,
     disk: FaultyDisk,
     files: Files<FaultyDisk>,
-    file: FaultyFile,
     progress: Progress,
     /// How many snapshots were made.
     made: usize,
@@ -52,30 +51,15 @@ impl Saver {
         let files = Files::new(disk.clone(), recovered.manifest);
         let mut writer = Some(Writer::new(facts, bobbin_engine::config::AppendFsync::EverySec));
         play.world.cores.iter_mut().for_each(|core| core.begin_journal(writer.take()));
-        play.world.is_on_disk = true;
-        Self { play, disk, files, file, progress: Progress::Idle, made: 0 }
-    }
-
-    /// The disk does at once what the writer asks for.
-    fn write_journal(&mut self) {
-        let writer = &mut self.play.world.cores[0];
-        while let Some(job) = writer.next_disk_job() {
-            match job {
-                Job::Write { bytes, at } => {
-                    let len = self.file.write_at(bytes, at);
-                    writer.disk_written(len);
-                }
-                Job::Sync => writer.disk_synced(self.file.sync()),
-            }
-        }
+        play.world.journal_file = Some(Box::new(file));
+        Self { play, disk, files, progress: Progress::Idle, made: 0 }
     }
 
     /// The next thing that a saver does, if it can be done.
     fn go_on(&mut self) {
-        self.write_journal();
         match &mut self.progress {
             Progress::Idle => {
-                self.play.world.cores[0].turn_journal();
+                self.play.world.input(0, bobbin_engine::core::Core::turn_journal);
                 self.progress = Progress::Turning;
             }
             Progress::Turning => {
@@ -100,7 +84,7 @@ impl Saver {
     fn make_journal(&mut self, first: Stamp) -> JournalFile {
         let (facts, file) = self.files.make_journal(first, first.0, 0).expect("the disk is well");
         self.files.list_journal(&facts).expect("the disk is well");
-        self.file = file;
+        self.play.world.journal_file = Some(Box::new(file));
         facts
     }
 
@@ -126,10 +110,9 @@ impl Saver {
             self.go_on();
             self.play.settle();
         }
-        // Under `everysec` the writer may wait a moment before it writes.
+        // The writer may wait a moment before it writes.
         self.play.world.now_us += 10_000;
-        self.play.world.input(0, |_| {});
-        self.write_journal();
+        self.play.settle();
         let mut replica = Replica::new(7);
         let mut replay = Replay::open(&self.disk).expect("a state");
         if let Some(snapshot) = replay.snapshot().expect("it is whole") {

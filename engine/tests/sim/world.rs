@@ -72,8 +72,9 @@ pub(crate) struct World {
     pub(crate) now_us: u64,
     /// What those of the cores have done that keep effects, in the order of the stamps.
     pub(crate) journal: Vec<journal::Batch>,
-    /// Cores give what they have done to the journal's writer, and walk over their keys when they are told to.
-    pub(crate) is_on_disk: bool,
+    /// The journal's file, if cores give what they have done to its writer; they walk over their keys then when they are
+    /// told to.
+    pub(crate) journal_file: Option<Box<dyn journal::DiskFile>>,
     /// What has come of walks.
     pub(crate) pieces: Vec<Piece>,
 }
@@ -98,7 +99,7 @@ impl World {
             closing: Vec::new(),
             now_us: 1_000_000_000_000_000,
             journal: Vec::new(),
-            is_on_disk: false,
+            journal_file: None,
             pieces: Vec::new(),
         };
         for client in 0..clients {
@@ -224,8 +225,9 @@ impl World {
         core.begin(Now { unix_us: self.now_us, mono_us: self.now_us }, 0);
         input(core);
         core.settle();
-        if self.is_on_disk {
+        if let Some(file) = &self.journal_file {
             core.seal_effects();
+            write_journal(core, &**file);
             if self.rng.u8(..4) == 0 {
                 core.walk_some();
                 self.pieces.extend(std::iter::from_fn(|| core.next_piece()));
@@ -261,6 +263,19 @@ impl World {
                     client.home = None;
                 }
             }
+        }
+    }
+}
+
+/// The disk does at once what the writer asks for.
+fn write_journal(core: &mut Core, file: &dyn journal::DiskFile) {
+    while let Some(job) = core.next_disk_job() {
+        match job {
+            journal::Job::Write { bytes, at } => {
+                let written = file.write_at(bytes, at);
+                core.disk_written(written);
+            }
+            journal::Job::Sync => core.disk_synced(file.sync()),
         }
     }
 }
