@@ -71,6 +71,11 @@ impl Client {
         }
     }
 
+    /// What has come and not been read.
+    pub fn received(&self) -> &[u8] {
+        &self.buffer
+    }
+
     /// Whether nothing comes within a while that is long for a reply and short for a test.
     pub fn is_silent(&mut self) -> bool {
         if !self.buffer.is_empty() {

@@ -1,9 +1,14 @@
 //! Bobbin beside redis-server: the same commands to both, replies compared byte for byte.
 
+use std::time::Duration;
+
 use bobbin_proto::Version;
 
 use super::client::words;
-use super::{Client, Server, bobbin_with, oracle_with};
+use super::{Client, Server, bobbin_with, eventually, oracle_with};
+
+/// Long for one message between two cores.
+const IN_LINE: Duration = Duration::from_millis(20);
 
 /// Runs command lines (quoted as in redis-cli) on fresh servers, in RESP2 and again in RESP3, and panics at the
 /// first reply that differs.
@@ -127,6 +132,21 @@ impl Pair {
         let [bobbin, oracle] =
             [&mut self.bobbin, &mut self.oracle].map(|client| client.read_raw().unwrap_or_default());
         (bobbin, oracle)
+    }
+
+    /// Waits until both servers have so many clients that wait in a command.
+    #[track_caller]
+    pub fn until_blocked(&self, clients: usize) {
+        let blocked = format!("\r\nblocked_clients:{clients}\r\n");
+        for server in [&self.bobbin_server, &self.oracle_server] {
+            let mut observer = server.connect();
+            eventually(|| {
+                let info = observer.call_raw(&["INFO", "clients"]);
+                info.windows(blocked.len()).any(|window| window == blocked.as_bytes())
+            });
+        }
+        // A core that is to serve them may yet have to take them into its line.
+        std::thread::sleep(IN_LINE);
     }
 
     /// What each server has to say, up to a reply that ends so.

@@ -6,9 +6,6 @@ use bobbin_proto::{Value, Version};
 
 use crate::support::{Pair, bobbin, same_replies};
 
-/// Long enough for a command to have begun to wait.
-const BEGIN: Duration = Duration::from_millis(40);
-
 /// Pairs of keys on one shard and on two.
 const PAIRS: [[&str; 2]; 4] = [["{t}a", "{t}b"], ["{u}a", "{u}b"], ["a", "b"], ["b", "c"]];
 
@@ -156,7 +153,7 @@ fn waits_end_as_in_redis() {
                 pair.same(&format!("RPUSH {b} from-three"));
                 pair.same("SELECT 0");
                 pair.client(1).send(&wait);
-                std::thread::sleep(BEGIN);
+                pair.until_blocked(1);
                 // What does not end the wait.
                 pair.client(0).same(&format!("SET {a} text"));
                 pair.same(&format!("DEL {a}"));
@@ -183,7 +180,7 @@ fn members_of_a_group_wait_for_entries() {
         }
         for client in 1..4 {
             pair.client(client).send(&format!("XREADGROUP GROUP g c{client} BLOCK 0 STREAMS {a} {b} > >"));
-            std::thread::sleep(BEGIN);
+            pair.until_blocked(client);
         }
         pair.client(0).same(&format!("XADD {b} 1-1 f v"));
         pair.client(1).same_next();
@@ -223,7 +220,7 @@ fn whoever_came_first_is_served_first() {
         let mut pair = Pair::start(&[], Version::Resp2);
         for client in 1..7 {
             pair.client(client).send(&format!("BLPOP missing {key} 0"));
-            std::thread::sleep(BEGIN);
+            pair.until_blocked(client);
         }
         pair.client(0).same(&format!("RPUSH {key} 1 2 3"));
         (1..4).for_each(|client| pair.client(client).same_next());
@@ -247,7 +244,7 @@ fn keys_that_one_block_fills_are_served_in_its_order() {
         let mut pair = Pair::start(&[], Version::Resp2);
         for client in 1..4 {
             pair.client(client).send("BLPOP a b c d 0");
-            std::thread::sleep(BEGIN);
+            pair.until_blocked(client);
         }
         pair.client(0).same("MULTI");
         for key in order.chars() {
@@ -305,7 +302,7 @@ fn client_unblock_ends_a_wait() {
             let [bobbin, oracle] =
                 [bobbin, oracle].map(|id| String::from_utf8(id).unwrap()[1..].trim().to_owned());
             pair.send(wait);
-            std::thread::sleep(BEGIN);
+            pair.until_blocked(1);
             let (bobbin, oracle) = pair
                 .client(0)
                 .each(&format!("CLIENT UNBLOCK {bobbin} {how}"), &format!("CLIENT UNBLOCK {oracle} {how}"));

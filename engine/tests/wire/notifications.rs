@@ -382,7 +382,7 @@ fn transactions_and_commands_that_wait() {
         let mut pair = Pair::start(&["--notify-keyspace-events", "KEA"], version);
         pair.client(1).same("PSUBSCRIBE __keyspace*__:l");
         pair.client(2).send("BLPOP l 0");
-        std::thread::sleep(Duration::from_millis(40));
+        pair.until_blocked(1);
         pair.client(0).same("RPUSH l 1 2");
         pair.client(2).same_next();
         (0..2).for_each(|_| pair.client(1).same_next());
