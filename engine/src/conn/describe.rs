@@ -62,6 +62,17 @@ impl Conn {
         size_of::<Self>() + size_of_val(&**about) + texts + buffers
     }
 
+    /// What counts towards `maxmemory-clients`: nothing of one that is being closed.
+    pub fn claimed(&self) -> usize {
+        if self.closing == Closing::Now { 0 } else { self.memory() }
+    }
+
+    /// What would be won by cutting it off, as last counted; nothing of one that is to be spared.
+    pub fn evictable_bytes(&self) -> usize {
+        let is_spared = self.monitor || self.session.has(SessionBits::NO_EVICT);
+        if is_spared { 0 } else { self.counted_bytes }
+    }
+
     fn flag_letters(&self) -> String {
         let letters = [
             (self.monitor, 'O'),

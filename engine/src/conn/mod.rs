@@ -181,6 +181,8 @@ pub struct Conn {
     /// Its socket is gone, and it stays for what is under way.
     pub is_orphan: bool,
     pub last_active_ms: u64,
+    /// What the table of connections has counted for this one.
+    pub counted_bytes: usize,
     /// When the output first was over the soft limit; 0: it is not.
     pub over_soft_since_ms: u64,
     pub commands: u64,
@@ -246,6 +248,7 @@ impl Conn {
             following: None,
             is_orphan: false,
             last_active_ms: now_ms,
+            counted_bytes: 0,
             over_soft_since_ms: 0,
             commands: 0,
             bytes_in: 0,

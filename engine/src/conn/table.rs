@@ -1,4 +1,4 @@
-//! The connections of one reactor, found by [`ConnId`] in one step.
+//! The connections of one reactor, found by [`ConnId`] in one step; and, where it is asked for, what they take.
 
 use super::Conn;
 use crate::ids::ConnId;
@@ -15,6 +15,12 @@ pub struct ConnTable {
     seats: Vec<Seat>,
     free: Vec<u32>,
     len: usize,
+    /// Whether memory is counted: it costs a look at every connection that is put back.
+    counts: bool,
+    /// What all take, as of when each was last put back.
+    memory: usize,
+    /// No connection that may be evicted takes more; one did once.
+    largest: usize,
 }
 
 impl ConnTable {
@@ -53,13 +59,62 @@ impl ConnTable {
     }
 
     #[inline]
-    pub fn put_back(&mut self, conn: Box<Conn>) {
+    pub fn put_back(&mut self, mut conn: Box<Conn>) {
+        if self.counts {
+            self.count(&mut conn);
+        }
         let index = conn.id.index as usize;
         self.seats[index].conn = Some(conn);
     }
 
+    fn count(&mut self, conn: &mut Conn) {
+        let claimed = conn.claimed();
+        self.memory = self.memory - conn.counted_bytes + claimed;
+        conn.counted_bytes = claimed;
+        self.largest = self.largest.max(conn.evictable_bytes());
+    }
+
+    /// Counts what connections take from now on, or no more.
+    pub fn count_memory(&mut self, counts: bool) {
+        if self.counts == counts {
+            return;
+        }
+        self.counts = counts;
+        (self.memory, self.largest) = (0, 0);
+        for seat in 0..self.seats.len() {
+            if let Some(mut conn) = self.seats[seat].conn.take() {
+                conn.counted_bytes = 0;
+                self.put_back(conn);
+            }
+        }
+    }
+
+    /// What all connections take, if it is counted.
+    pub fn memory(&self) -> usize {
+        self.memory
+    }
+
+    /// What the largest takes that may be evicted, or more.
+    pub fn largest(&self) -> usize {
+        self.largest
+    }
+
+    /// Whoever has looked at all knows it better.
+    pub fn set_largest(&mut self, largest: usize) {
+        self.largest = largest;
+    }
+
+    /// Those that may be evicted, the largest last.
+    pub fn by_memory(&self) -> Vec<(usize, ConnId)> {
+        let mut sizes: Vec<_> = self.iter().map(|conn| (conn.evictable_bytes(), conn.id)).collect();
+        sizes.retain(|&(bytes, _)| bytes > 0);
+        sizes.sort_unstable_by_key(|&(bytes, _)| bytes);
+        sizes
+    }
+
     pub fn remove(&mut self, id: ConnId) -> Option<Box<Conn>> {
         let conn = self.take_out(id)?;
+        self.memory -= conn.counted_bytes;
         let seat = &mut self.seats[id.index as usize];
         seat.generation = seat.generation.wrapping_add(1);
         self.free.push(id.index);

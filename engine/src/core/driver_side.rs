@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use bobbin_proto::{Reply, Span};
 
+use super::client_memory::is_limited;
 use super::exec::holds_locks;
 use super::shard::Caller;
 use super::{Core, Now, Shutdown};
@@ -51,12 +52,18 @@ impl Core {
         } else {
             self.env.out_of_memory = false;
         }
+        if is_limited(&self.env.config) {
+            self.bound_client_memory();
+        }
         self.spread_news();
     }
 
     /// Ends an iteration: notes how long it took.
     #[inline]
     pub fn end(&mut self) {
+        if is_limited(&self.env.config) {
+            self.claim_client_memory();
+        }
         let ns = self.ns_since(self.iteration_start);
         self.observed.loops.went_round(ns / 1000);
         self.observed.stages.iteration.record(ns);

@@ -4,6 +4,7 @@ use std::cell::Cell;
 use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
+use super::client_memory::Claim;
 use crate::config::Config;
 use crate::ids::{ReactorId, Stamp, TxId};
 use crate::saves::Saves;
@@ -59,6 +60,7 @@ pub struct Shared {
     last_client: AtomicU64,
     next_slow_entry: AtomicU64,
     clients: Vec<AtomicUsize>,
+    pub(super) claims: Vec<Claim>,
     /// Whether a reactor's shard has too much and no key to give up; see [`Shared::all_exhausted`].
     exhausted: Vec<AtomicBool>,
     /// The newest configuration; each reactor has its own reference and is told of a new one by an errand. The
@@ -97,6 +99,7 @@ impl Shared {
             last_client: AtomicU64::new(0),
             next_slow_entry: AtomicU64::new(0),
             clients: (0..reactors).map(|_| AtomicUsize::new(0)).collect(),
+            claims: (0..reactors).map(|_| Claim::default()).collect(),
             exhausted: (0..reactors).map(|_| AtomicBool::new(false)).collect(),
             config: Mutex::new(config),
             scopes: Mutex::default(),

@@ -9,6 +9,7 @@
 
 mod block;
 mod client_limits;
+mod client_memory;
 mod clients;
 mod course;
 mod driver_side;
@@ -160,12 +161,14 @@ impl Core {
         let seed = shared.about.seed;
         let mut observed = Observed::default();
         observed.configure(&config);
+        let mut conns = ConnTable::default();
+        conns.count_memory(client_memory::is_limited(&config));
         Self {
             id,
             shard: Shard::new(&config, seed, id),
             workspace: Keyspace::new(config.databases as usize, seed),
             env: Env::new(shared, config, stopwatch),
-            conns: ConnTable::default(),
+            conns,
             observed,
             slots: SlotMap::new(reactors),
             outbox: Outbox::new(id, reactors),
@@ -234,6 +237,7 @@ impl Core {
         self.shard.configure(&config);
         self.env.config = config;
         self.timers.tick_us = self.env.now.mono_us;
+        self.conns.count_memory(client_memory::is_limited(&self.env.config));
     }
 
     /// CONFIG RESETSTAT.

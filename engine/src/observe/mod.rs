@@ -61,6 +61,8 @@ pub struct Counts {
     pub protocol_errors: u64,
     pub query_limit_disconnections: u64,
     pub output_limit_disconnections: u64,
+    /// By `maxmemory-clients`.
+    pub evicted_clients: u64,
     /// Transactions over shards that began again because another was in the way.
     pub transactions_restarted: u64,
 }
@@ -145,6 +147,7 @@ impl Counts {
         self.protocol_errors += other.protocol_errors;
         self.query_limit_disconnections += other.query_limit_disconnections;
         self.output_limit_disconnections += other.output_limit_disconnections;
+        self.evicted_clients += other.evicted_clients;
         self.transactions_restarted += other.transactions_restarted;
     }
 }

@@ -19,4 +19,6 @@ mod server;
 pub use client::{Client, words};
 pub use eventually::eventually;
 pub use pair::{Pair, same_replies, same_replies_with};
-pub use server::{Server, bobbin, bobbin_journalled, bobbin_of, bobbin_with, oracle, oracle_with};
+pub use server::{
+    Server, bobbin, bobbin_journalled, bobbin_of, bobbin_with, bobbin_with_files, oracle, oracle_with,
+};

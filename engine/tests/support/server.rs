@@ -46,6 +46,15 @@ pub fn bobbin_with(directives: &[&str]) -> Server {
     Server::start(BOBBIN, None, &all)
 }
 
+/// Bobbin that may have so many open files.
+pub fn bobbin_with_files(files: u32, directives: &[&str]) -> Server {
+    let dir = TempDir::new().expect("a temporary directory");
+    let script = dir.path().join("limited");
+    std::fs::write(&script, format!("ulimit -n {files}; exec {BOBBIN} \"$@\"\n")).expect("there is room");
+    let all = [&["--reactors", "2"], directives].concat();
+    Server::start("sh", Some(&script), &all)
+}
+
 /// Bobbin with a configuration file.
 pub fn bobbin_of(file: &Path) -> Server {
     Server::start(BOBBIN, Some(file), &["--reactors", "2"])

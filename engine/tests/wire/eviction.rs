@@ -40,3 +40,38 @@ fn an_evicting_server_takes_every_write_and_keeps_its_limit() {
         assert!(keys < LIMIT_KIB as i64 && keys > LIMIT_KIB as i64 / 4, "{policy}: {keys} keys left");
     }
 }
+
+#[test]
+fn a_server_that_evicts_keys_with_a_lifetime_takes_writes_while_there_are_some() {
+    let value = "v".repeat(10_000);
+    for policy in ["volatile-lru", "volatile-lfu", "volatile-random", "volatile-ttl"] {
+        let server = bobbin_with(&["--maxmemory", "20mb", "--maxmemory-policy", policy]);
+        let mut client = server.connect();
+        let ok = Value::Simple(b"OK".to_vec());
+        for index in 0..4000 {
+            let key = format!("passing:{index}");
+            assert_eq!(client.call(&["SET", &key, &value, "EX", "10000"]), ok, "{policy} at {index}");
+        }
+        let Value::Int(keys) = client.run("DBSIZE") else { panic!("an integer") };
+        assert!(keys < 2000, "{policy}: {keys} keys");
+        let mut lasting = 0;
+        while client.call(&["SET", &format!("lasting:{lasting}"), &value]) == ok {
+            lasting += 1;
+            assert!(lasting < 4000, "{policy}");
+        }
+        let refusal = Value::Error(b"OOM command not allowed when used memory > 'maxmemory'.".to_vec());
+        assert_eq!(client.call(&["SET", "another", &value]), refusal, "{policy}");
+        // All that was said to be kept is there, and can be read and deleted.
+        assert_eq!(client.call(&["GET", "lasting:0"]), Value::Bulk(value.clone().into()), "{policy}");
+        let kept: Vec<String> = (0..lasting).map(|index| format!("lasting:{index}")).collect();
+        let exist: i64 = kept
+            .chunks(1000)
+            .map(|keys| match client.call(&[&["EXISTS".into()], keys].concat()) {
+                Value::Int(count) => count,
+                other => panic!("{other:?}"),
+            })
+            .sum();
+        assert_eq!(exist, lasting, "{policy}");
+        assert_eq!(client.run("DEL lasting:0"), Value::Int(1), "{policy}");
+    }
+}

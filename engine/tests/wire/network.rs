@@ -8,7 +8,7 @@ use std::os::fd::AsFd;
 use bobbin_proto::{Value, encode_command};
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 
-use crate::support::{Client, Server, bobbin, bobbin_with, eventually, oracle};
+use crate::support::{Client, Server, bobbin, bobbin_with, bobbin_with_files, eventually, oracle};
 
 const MIB: usize = 1 << 20;
 
@@ -103,6 +103,111 @@ fn a_client_over_its_output_limit_is_cut_off_and_nobody_else() {
     stream.write_all(&command(&[b"GET", b"k"]).repeat(4)).expect("it is sent");
     until_clients(&mut other, 1);
     assert_eq!(other.run("PING"), Value::Simple(b"PONG".to_vec()));
+}
+
+/// The beginning of a request whose last argument is announced to be longer than it will ever be.
+fn half_request(len: usize) -> Vec<u8> {
+    let mut bytes = b"*3\r\n$3\r\nSET\r\n$1\r\nk\r\n$90000000\r\n".to_vec();
+    bytes.resize(len, b'x');
+    bytes
+}
+
+/// Sends what the server may not want to the end. Who closes a socket whose window is full is found out by the kernel's
+/// probes, which take their time: nobody waits for that.
+fn send_aside(stream: &TcpStream, bytes: Vec<u8>) {
+    let mut stream = stream.try_clone().expect("a second handle");
+    std::thread::spawn(move || stream.write_all(&bytes));
+}
+
+/// A figure of INFO stats.
+fn figure(client: &mut Client, name: &str) -> u64 {
+    let Value::Bulk(info) = client.run("INFO stats") else { panic!("no text") };
+    let info = String::from_utf8(info).expect("text");
+    let line = info.lines().find_map(|line| line.strip_prefix(name)?.strip_prefix(':'));
+    line.and_then(|value| value.parse().ok()).unwrap_or_else(|| panic!("no {name}: {info}"))
+}
+
+#[test]
+fn a_client_over_its_query_limit_is_cut_off_and_nobody_else() {
+    let server = bobbin_with(&["--client-query-buffer-limit", "1mb"]);
+    let mut other = server.connect();
+    let stream = connect(&server);
+    send_aside(&stream, half_request(8 * MIB));
+    until_clients(&mut other, 1);
+    // It is refused for what it announces, or for what it has sent.
+    let refused = ["protocol_errors", "client_query_buffer_limit_disconnections"];
+    assert_eq!(refused.map(|name| figure(&mut other, name)).iter().sum::<u64>(), 1);
+}
+
+#[test]
+fn of_clients_that_take_too_much_together_the_largest_are_cut_off() {
+    let server = bobbin_with(&["--maxmemory-clients", "4mb"]);
+    let mut other = server.connect();
+    let mut small: Vec<TcpStream> = (0..4).map(|_| connect(&server)).collect();
+    small.iter_mut().for_each(|stream| stream.write_all(&half_request(64 << 10)).expect("it is sent"));
+    let large: Vec<TcpStream> = (0..4).map(|_| connect(&server)).collect();
+    large.iter().for_each(|stream| send_aside(stream, half_request(8 * MIB)));
+    eventually(|| figure(&mut other, "evicted_clients") == large.len() as u64);
+    until_clients(&mut other, 1 + small.len());
+}
+
+#[test]
+fn a_client_that_sends_byte_by_byte_is_answered_and_holds_up_nobody() {
+    let server = bobbin();
+    let (mut slow, mut other) = (connect(&server), server.connect());
+    for byte in command(&[b"SET", b"k", b"a value that comes slowly"]) {
+        slow.write_all(&[byte]).expect("it is sent");
+        assert_eq!(other.run("PING"), Value::Simple(b"PONG".to_vec()));
+    }
+    let mut reply = [0; 5];
+    slow.read_exact(&mut reply).expect("it is answered");
+    assert_eq!(&reply, b"+OK\r\n");
+}
+
+#[test]
+fn clients_that_come_and_go_by_the_thousand_leave_the_others_served() {
+    let server = bobbin();
+    let mut other = server.connect();
+    std::thread::scope(|scope| {
+        let storms: Vec<_> =
+            (0..4).map(|_| scope.spawn(|| (0..1000).for_each(|_| drop(connect(&server))))).collect();
+        let mut served = 0;
+        while storms.iter().any(|storm| !storm.is_finished()) || served == 0 {
+            assert_eq!(other.run("INCR served"), Value::Int(served + 1));
+            served += 1;
+        }
+    });
+    until_clients(&mut other, 1);
+}
+
+/// While the reactors stand still connections pile up, more than there are descriptors: the listener rests until some are
+/// free again.
+#[test]
+fn more_connections_at_once_than_descriptors_are_all_dealt_with() {
+    const FILES: u32 = 64;
+    let server = bobbin_with_files(FILES, &["--enable-debug-command", "yes"]);
+    let (mut other, mut asked) = (server.connect(), server.connect());
+    other.send(&["DEBUG", "SLEEP", "2"]).expect("it is sent");
+    asked.send(&["PING"]).expect("it is sent");
+    while !asked.is_silent() {
+        asked.read();
+        asked.send(&["PING"]).expect("it is sent");
+    }
+    let mut streams: Vec<TcpStream> = (0..4 * FILES).map(|_| connect(&server)).collect();
+    let mut served = 0;
+    for stream in &mut streams {
+        // Who is refused may be closed by now.
+        let _ = stream.write_all(b"PING\r\n");
+        let mut first = [0];
+        if stream.read_exact(&mut first).is_ok() && &first == b"+" {
+            served += 1;
+        }
+    }
+    assert!(served > 0 && served < FILES, "{served} of {} were served", streams.len());
+    drop(streams);
+    assert_eq!(other.read(), Value::Simple(b"OK".to_vec()));
+    until_clients(&mut other, 2);
+    assert_eq!(server.connect().run("PING"), Value::Simple(b"PONG".to_vec()));
 }
 
 #[test]

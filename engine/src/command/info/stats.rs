@@ -48,7 +48,7 @@ fn keys(facts: &Facts<'_>, fields: &mut Fields<'_>) {
         ("expired_time_cap_reached_count", &0),
         ("expire_cycle_cpu_milliseconds", &0),
         ("evicted_keys", &shard.evicted),
-        ("evicted_clients", &0),
+        ("evicted_clients", &facts.total.counts.evicted_clients),
         ("total_eviction_exceeded_time", &0),
         ("current_eviction_exceeded_time", &0),
         ("keyspace_hits", &shard.hits),

@@ -1,5 +1,6 @@
 //! Cores driven in process: a clock and a figure of memory of the test's own, clients without sockets.
 
+mod client_memory;
 mod clients;
 mod effects;
 mod expiry;
@@ -190,6 +191,14 @@ impl Cores {
         true
     }
 
+    /// A client goes away.
+    pub(super) fn hang_up(&mut self, client: usize) {
+        let (reactor, conn) = (self.clients[client].reactor, self.clients[client].conn);
+        self.begin(reactor.index());
+        self.all[reactor.index()].hung_up(conn);
+        self.end(reactor.index());
+    }
+
     /// One iteration of a core without inputs.
     pub(super) fn iterate(&mut self, index: usize) {
         self.begin(index);
@@ -233,5 +242,6 @@ impl Cores {
                 self.lanes.push_back((me, to, batch));
             }
         }
+        self.all[index].end();
     }
 }
