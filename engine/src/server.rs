@@ -95,8 +95,9 @@ impl Server {
         if let Some(supervisor) = supervisor {
             supervisor.stopping();
         }
-        self.stop()?;
-        told
+        // What came first is why it ends.
+        let stopped = self.stop();
+        told.and(stopped)
     }
 
     fn told(&mut self, supervisor: &mut Option<Supervisor>) -> io::Result<()> {
@@ -109,12 +110,7 @@ impl Server {
                         supervisor.ready();
                     }
                 }
-                Event::Failed { reactor, error } => {
-                    return Err(io::Error::new(
-                        error.kind(),
-                        format!("reactor {} failed: {error}", reactor.0),
-                    ));
-                }
+                Event::Failed { reactor, error } => return Err(failed(reactor, &error)),
                 Event::Signal(signal) => {
                     let (name, how) = self.asked_by(signal);
                     tracing::warn!("Received {name}, stopping");
@@ -209,9 +205,16 @@ impl Server {
             return Err(io::Error::other("a reactor panicked"));
         }
         // What a reactor could not finish.
-        let failure = |event| if let Event::Failed { error, .. } = event { Some(error) } else { None };
+        let failure = |event| match event {
+            Event::Failed { reactor, error } => Some(failed(reactor, &error)),
+            _ => None,
+        };
         self.events.try_iter().find_map(failure).map_or(Ok(()), Err)
     }
+}
+
+fn failed(reactor: ReactorId, error: &io::Error) -> io::Error {
+    io::Error::new(error.kind(), format!("reactor {} failed: {error}", reactor.0))
 }
 
 /// Loads on a thread of its own, because a reactor may fail and a signal may come meanwhile. Who stops before it is done
