@@ -26,7 +26,7 @@ use crate::core::{Piece, Shared, WRITER};
 use crate::error::CommandError;
 use crate::ids::{ReactorId, Stamp};
 use crate::journal::{Directory, Disk as _, DiskFile as _, Files, Listed, SnapshotHead, Totals};
-use crate::reactor::{Order, Plant};
+use crate::reactor::{Helper, Order, Plant};
 use crate::saves::{Request, Whom};
 use crate::txn::Cut;
 
@@ -209,6 +209,8 @@ impl Saver {
             let piece = self.next_piece(&pieces)?;
             ended += usize::from(piece.chunk.is_none());
             file = file.and_then(|file| self.write(file, piece));
+            // The piece is freed, which a reactor has allocated.
+            self.plant.memory.publish_helper(Helper::Saver);
             if file.is_err() {
                 is_abandoned.store(true, Ordering::Relaxed);
             }

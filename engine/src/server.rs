@@ -2,6 +2,7 @@
 
 use std::io;
 use std::panic::AssertUnwindSafe;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, channel};
 use std::sync::{Arc, Barrier};
 use std::thread::JoinHandle;
@@ -16,7 +17,7 @@ use crate::ids::ReactorId;
 use crate::journal::{Directory, Files};
 use crate::loader::{self, LoadError};
 use crate::metrics;
-use crate::reactor::{Listener, Notice, Order, Plant, Reactor};
+use crate::reactor::{Helper, Listener, Notice, Order, Plant, Reactor};
 use crate::saver::{self, Saver, Turned};
 use crate::saves::{Reason, Request, Whom};
 use crate::scopes::Keeper;
@@ -52,6 +53,8 @@ pub struct Server {
     /// What the saver will hear, until there are files for it.
     ears: Option<saver::Ears>,
     saver: Option<saver::Handle>,
+    /// A signal has told it to stop, and it is about to: another ends it at once.
+    is_told: Arc<AtomicBool>,
 }
 
 impl Server {
@@ -63,7 +66,8 @@ impl Server {
         let keeper = Keeper::open(&ready.config).map_err(io::Error::other)?;
         let (requests, for_saver) = channel();
         let (turned, for_turned) = channel();
-        announce_signals(sender.clone())?;
+        let is_told = Arc::new(AtomicBool::new(false));
+        announce_signals(sender.clone(), Arc::clone(&is_told))?;
         let plant = Arc::new(Plant::new(reactors, listeners(ready)?)?);
         let shared = Arc::new(Shared::new(reactors, Arc::clone(&ready.config), about(ready)?));
         shared.set_scopes(keeper.current());
@@ -86,7 +90,7 @@ impl Server {
         metrics::serve(ready.listeners.metrics(), &plant, &shared)?;
         load_aside(Arc::clone(&plant), Arc::clone(&shared), sender)?;
         let ears = Some(saver::Ears { requests: for_saver, turned: for_turned });
-        Ok(Self { plant, shared, keeper, threads, events, requests, ears, saver: None })
+        Ok(Self { plant, shared, keeper, threads, events, requests, ears, saver: None, is_told })
     }
 
     /// Serves until a signal or a client says stop, the data cannot be loaded, or a reactor fails.
@@ -157,6 +161,7 @@ impl Server {
             return Ok(true);
         }
         tracing::error!("Error trying to save the DB, can't exit");
+        self.is_told.store(false, Ordering::Relaxed);
         if let Some(reply_to) = how.reply_to {
             let outcome = Err(CommandError::text("ERR Errors trying to SHUTDOWN. Check logs."));
             self.plant.order(reply_to.reactor, Order::Reply { reply_to, outcome })?;
@@ -221,21 +226,22 @@ fn failed(reactor: ReactorId, error: &io::Error) -> io::Error {
 /// leaves it where it is: what is on disk is then as after a crash, which is to say whole.
 fn load_aside(plant: Arc<Plant>, shared: Arc<Shared>, events: Sender<Event>) -> io::Result<()> {
     let load = move || {
+        let loaded = loader::load(&plant, &shared);
+        plant.memory.publish_helper(Helper::Loader);
         // Nobody hears it if the server has stopped.
-        let _ = events.send(Event::Loaded(loader::load(&plant, &shared)));
+        let _ = events.send(Event::Loaded(loaded));
     };
     std::thread::Builder::new().name("loader".into()).spawn(load).map(drop)
 }
 
-/// SIGTERM and SIGINT become events; the second of them ends the process at once.
-fn announce_signals(events: Sender<Event>) -> io::Result<()> {
+/// SIGTERM and SIGINT become events; one that comes while the server stops because of another ends the process at once.
+fn announce_signals(events: Sender<Event>, is_told: Arc<AtomicBool>) -> io::Result<()> {
     let mut signals = Signals::new([SIGTERM, SIGINT])?;
     // A file that may not grow is a write that fails, not the end of the process.
     signal_hook::flag::register(SIGXFSZ, Arc::default())?;
     let announce = move || {
-        let mut told = false;
         for signal in signals.forever() {
-            if std::mem::replace(&mut told, true) || events.send(Event::Signal(signal)).is_err() {
+            if is_told.swap(true, Ordering::Relaxed) || events.send(Event::Signal(signal)).is_err() {
                 std::process::exit(1);
             }
         }

@@ -1,7 +1,8 @@
 //! How much memory the server uses, known to every reactor without asking the allocator for a census.
 //!
 //! jemalloc counts, for each thread, the bytes it has allocated and freed. Each reactor publishes its difference
-//! once an iteration; the sum over reactors is what the server uses, but for what threads without a reactor hold.
+//! once an iteration, and so do, when they have done something, the threads that free what reactors have allocated, or
+//! the other way round. The sum is what the server uses, but for the little that other threads hold.
 
 use std::cell::OnceCell;
 use std::sync::atomic::{AtomicI64, Ordering};
@@ -14,10 +15,22 @@ use crate::ids::ReactorId;
 #[repr(align(128))]
 struct Entry(AtomicI64);
 
-/// Bytes in use by reactor; one may be negative, when it frees what another has allocated.
+/// Threads beside the reactors, through whose hands goes what these allocate or free.
+#[derive(Clone, Copy, Debug)]
+pub enum Helper {
+    Loader,
+    Saver,
+}
+
+impl Helper {
+    const ALL: [Self; 2] = [Self::Loader, Self::Saver];
+}
+
+/// Bytes in use by reactor, and by helper; one may be negative, when it frees what another has allocated.
 #[derive(Debug)]
 pub struct MemoryBook {
     entries: Vec<Entry>,
+    helpers: [Entry; Helper::ALL.len()],
     /// What was in use before there were reactors.
     base: AtomicI64,
 }
@@ -39,6 +52,7 @@ impl MemoryBook {
     pub(super) fn new(reactors: usize) -> Self {
         Self {
             entries: (0..reactors).map(|_| Entry::default()).collect(),
+            helpers: Helper::ALL.map(|_| Entry::default()),
             base: AtomicI64::new(of_this_thread()),
         }
     }
@@ -49,10 +63,16 @@ impl MemoryBook {
         self.entries[reactor.index()].0.store(of_this_thread(), Ordering::Relaxed);
     }
 
+    /// Notes what the calling thread, the helper's, uses.
+    pub fn publish_helper(&self, helper: Helper) {
+        self.helpers[helper as usize].0.store(of_this_thread(), Ordering::Relaxed);
+    }
+
     /// Bytes in use by the server.
     #[inline]
     pub fn total(&self) -> u64 {
-        let reactors: i64 = self.entries.iter().map(|entry| entry.0.load(Ordering::Relaxed)).sum();
-        (reactors + self.base.load(Ordering::Relaxed)).max(0) as u64
+        let entries = self.entries.iter().chain(&self.helpers);
+        let threads: i64 = entries.map(|entry| entry.0.load(Ordering::Relaxed)).sum();
+        (threads + self.base.load(Ordering::Relaxed)).max(0) as u64
     }
 }

@@ -26,7 +26,7 @@ use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 use crossbeam_queue::SegQueue;
 
 pub use listener::Listener;
-pub use memory::MemoryBook;
+pub use memory::{Helper, MemoryBook};
 pub use ring::LOCKED_BYTES;
 
 use crate::core::{Action, Core, Load, Now, ScopeChange, Shutdown, UnknownEffect};

@@ -254,3 +254,46 @@ fn a_shutdown_that_cannot_save_goes_on_serving_unless_it_is_forced() {
     assert!(client.is_closed());
     server.wait_ended();
 }
+
+/// One that was refused is over: the next signal is the first again, and loses nothing.
+#[test]
+fn a_signal_that_cannot_save_is_no_reason_to_end_at_once_at_the_next() {
+    let directives = ["--appendonly", "no", "--shutdown-on-sigterm", "save"];
+    let mut server = bobbin_journalled("2", &directives);
+    let in_the_way = server.dir().join("appendonlydir");
+    std::fs::write(&in_the_way, b"").expect("there is room");
+    let mut client = server.connect();
+    client.run("SET a 1");
+    let pid = rustix::process::Pid::from_raw(server.pid() as i32).expect("a process");
+    rustix::process::kill_process(pid, rustix::process::Signal::TERM).expect("the child is ours");
+    wait_for("the stop is refused", || server.log().contains("can't exit"));
+    assert_eq!(client.run("SET b 1"), Value::Simple(b"OK".to_vec()));
+    std::fs::remove_file(&in_the_way).expect("it is there");
+    assert!(server.stop(), "it saved, and ended well");
+    server.start_again("1", &directives);
+    assert_eq!(server.connect().run("EXISTS a b"), Value::Int(2));
+}
+
+/// What reactors allocate for a snapshot is freed by another thread, and counts no more then.
+#[test]
+fn snapshots_leave_nothing_in_the_memory_that_is_counted() {
+    const SAVES: u64 = 10;
+    let server = bobbin_with(&[]);
+    let mut client = server.connect();
+    fill(&mut client, 2000);
+    let mut used = || {
+        let (Value::Bulk(text) | Value::Verbatim { text, .. }) = client.run("INFO memory") else {
+            panic!("INFO is a text")
+        };
+        let text = String::from_utf8(text).expect("a text");
+        let used = text.lines().find_map(|line| line.strip_prefix("used_memory:")).expect("the field");
+        used.parse::<u64>().expect("a number")
+    };
+    let mut other = server.connect();
+    let saved = Value::Simple(b"OK".to_vec());
+    assert_eq!(other.run("SAVE"), saved);
+    let before = used();
+    (0..SAVES).for_each(|_| assert_eq!(other.run("SAVE"), saved));
+    // A core gives a chunk of a mebibyte each time.
+    wait_for("the memory is no longer counted", || used() < before + SAVES * (1 << 20) / 2);
+}
