@@ -181,6 +181,21 @@ fn varied() -> CatalogLog {
     log
 }
 
+/// A node may have the name of any word in the file.
+#[test]
+fn names_that_are_words_of_the_file_come_back() {
+    for name in ["fenced", "writer", "fallback", "route", "from", "up"] {
+        let lines = [
+            &format!("node {name} 10.0.0.1:1"),
+            "node b 10.0.0.2:1",
+            &format!("scope x: writer {name}"),
+            &format!("scope y: writer b fallback {name}"),
+        ];
+        let log = log(0, &lines);
+        assert_eq!(CatalogLog::decode(&log.encode(), 0), Ok(log), "{name}");
+    }
+}
+
 #[test]
 fn the_file_is_text_and_every_change_to_it_is_noticed() {
     let log = varied();

@@ -139,7 +139,10 @@ impl Catalog {
                     return Err(Refusal::TooManyNodes);
                 }
             }
-            [b"route", id, from, ref nodes @ .., b"fenced"] => self.take_route(id, from, nodes, true)?,
+            // Roles and names come in pairs, and a node may have any name.
+            [b"route", id, from, ref nodes @ .., b"fenced"] if nodes.len().is_multiple_of(2) => {
+                self.take_route(id, from, nodes, true)?;
+            }
             [b"route", id, from, ref nodes @ ..] => self.take_route(id, from, nodes, false)?,
             [b"move", id, prefix, b"from", from, b"to", to] => {
                 let prefix = self.checked_prefix(prefix)?;
