@@ -138,7 +138,7 @@ fn key(spec: &KeySpec) -> String {
 fn place(spec: &KeySpec) -> String {
     let first = match spec.begin {
         Begin::Index(index) => usize::from(index),
-        Begin::Keyword { word, .. } => return behind(word, spec.find),
+        Begin::Keyword { word, .. } | Begin::Option { word, .. } => return behind(word, spec.find),
         Begin::Unknown => return "elsewhere".into(),
     };
     match spec.find {

@@ -246,6 +246,13 @@ pub enum Begin {
         word: &'static str,
         from: i8,
     },
+    /// The same, for a request whose options have values that may be that word: `step` says how many arguments the option
+    /// at an index takes, from the first on.
+    Option {
+        word: &'static str,
+        from: i8,
+        step: fn(Args<'_>, usize) -> usize,
+    },
     Unknown,
 }
 
@@ -327,6 +334,14 @@ impl KeySpec {
     fn begin_at(&self, args: Args<'_>) -> Option<usize> {
         let begin = match self.begin {
             Begin::Index(index) => index as usize,
+            Begin::Option { word, step, .. } => {
+                let mut at = 1;
+                while !args.is(at, word) {
+                    at += step(args, at);
+                    args.get(at)?;
+                }
+                at + 1
+            }
             Begin::Keyword { word, from } if from >= 0 => {
                 (from as usize..args.len()).find(|&i| args.is(i, word))? + 1
             }

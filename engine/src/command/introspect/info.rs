@@ -72,7 +72,7 @@ fn key_spec(reply: &mut Reply<'_>, spec: &KeySpec) {
     reply.bulk(b"begin_search");
     match spec.begin {
         Begin::Index(index) => part(reply, "index", &[("index", index.into())]),
-        Begin::Keyword { word, from } => {
+        Begin::Keyword { word, from } | Begin::Option { word, from, .. } => {
             head(reply, "keyword", 2);
             reply.bulk(b"keyword");
             reply.bulk(word.as_bytes());

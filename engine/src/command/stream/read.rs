@@ -23,7 +23,7 @@ const PER_STREAM: &str = "O(N) for each stream with N entries answered";
 /// The first half of what follows STREAMS.
 const fn keys_behind_streams(from: i8, flags: u16) -> KeySpec {
     KeySpec {
-        begin: Begin::Keyword { word: "STREAMS", from },
+        begin: Begin::Option { word: "STREAMS", from, step: option_len },
         find: Find::Range { last: -1, step: 1, limit: 2 },
         flags: key_flag::RO | key_flag::ACCESS | flags,
     }

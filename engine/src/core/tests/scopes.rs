@@ -105,6 +105,8 @@ const WRITES: &[&str] = &[
     "XACK ? g 1-1",
     "XREADGROUP GROUP g c STREAMS ? ? > >",
     "XREADGROUP GROUP g c BLOCK 0 COUNT 1 STREAMS ? >",
+    "XREADGROUP COUNT 1 GROUP g streams STREAMS ? >",
+    "XREADGROUP NOACK GROUP streams c STREAMS ? >",
     "XTRIM ? MAXLEN 1",
     "XDEL ? 1-1",
     "SORT ?",
