@@ -258,6 +258,28 @@ fn what_was_not_written_is_refused_although_it_is_sealed() {
     assert_eq!(CatalogLog::read(b"", 32), Err(BadCatalog::Damaged));
 }
 
+/// Of a version or an id that is too large the line is told; the largest leaves room for changes.
+#[test]
+fn numbers_that_would_overflow_are_refused() {
+    let read = |numbers: &str, more: &str| {
+        CatalogLog::read(format!("bobbin-catalog 1\n{numbers}\nnode a h:1 up\n{more}").as_bytes(), 32)
+    };
+    let largest = 1_u64 << 62;
+    for number in [largest + 1, i64::MAX as u64, u64::MAX] {
+        let text = format!(
+            "its line 2 says what can't be: {number} is more than {largest}, the largest version and id"
+        );
+        let version = read(&format!("version {number} next 1"), "").unwrap_err();
+        assert_eq!(version.to_string(), text);
+        let next = read(&format!("version 1 next {number}"), "change scope x writer a\n").unwrap_err();
+        assert_eq!(next.to_string(), text);
+    }
+    let mut log = read(&format!("version {largest} next {largest}"), "change scope x writer a\n").unwrap();
+    log.save(log.current().version(), change("scope y writer a")).unwrap();
+    assert_eq!(log.current().version(), Version(largest + 2));
+    assert_eq!(log.current().owner(b"y").unwrap().id, Id(largest + 1));
+}
+
 /// Words that lines are made of, so that many of them are read.
 fn word() -> impl Strategy<Value = &'static str> {
     prop::sample::select(vec![

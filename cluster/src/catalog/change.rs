@@ -31,6 +31,8 @@ use crate::scope::{
 
 /// Most nodes.
 pub(super) const NODES_MAX: usize = 1024;
+/// Largest version and id that are read: whatever changes follow, no number overflows.
+pub(super) const NUMBER_MAX: u64 = 1 << 62;
 
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Change {
@@ -72,6 +74,8 @@ pub enum Refusal {
     NotFenced(Id),
     #[error("route {0} is fenced")]
     Fenced(Id),
+    #[error("{0} is more than {NUMBER_MAX}, the largest version and id")]
+    TooLarge(u64),
     #[error("these words are no change")]
     Syntax,
 }

@@ -20,7 +20,7 @@ use std::sync::Arc;
 
 use bobbin_proto::{join_words, split_words};
 
-use super::change::{NODES_MAX, node_words, parse_id};
+use super::change::{NODES_MAX, NUMBER_MAX, node_words, parse_id};
 use super::{Catalog, CatalogLog, Change, Refusal};
 use crate::ids::{Id, Version};
 use crate::node::{Address, Node, NodeName};
@@ -129,8 +129,8 @@ impl Catalog {
         let line: Vec<&[u8]> = line.iter().map(Vec::as_slice).collect();
         match line[..] {
             [b"version", version, b"next", next] => {
-                self.version = Version(number(version)?.0);
-                self.next = number(next)?;
+                self.version = Version(bounded(version)?.0);
+                self.next = bounded(next)?;
             }
             [b"node", name, address, is_up] => {
                 let node = Node { address: Address::new(address)?, is_up: is_up == b"up" };
@@ -216,6 +216,10 @@ impl Catalog {
 
 fn number(word: &[u8]) -> Result<Id, Refusal> {
     parse_id(word).ok_or(Refusal::Syntax)
+}
+
+fn bounded(word: &[u8]) -> Result<Id, Refusal> {
+    number(word).and_then(|id| if id.0 <= NUMBER_MAX { Ok(id) } else { Err(Refusal::TooLarge(id.0)) })
 }
 
 fn words<W: AsRef<[u8]> + ?Sized, const N: usize>(words: [&W; N]) -> Vec<Vec<u8>> {
