@@ -200,7 +200,7 @@ fn names_that_are_words_of_the_file_come_back() {
 fn the_file_is_text_and_every_change_to_it_is_noticed() {
     let log = varied();
     let text = log.encode();
-    let expected = "bobbin-catalog 1\nversion 11 next 6\n\
+    let expected = "bobbin-catalog 2\nversion 11 next 6\n\
         node a 10.0.0.1:6379 up\nnode b 10.0.0.2:6379 up\nnode c [::1]:1 down\n\
         route 2 order: writer b\nroute 3 order:5 writer b fenced\n\
         route 1 \"user 1:\\x00\\xff\" writer a fallback b\n\
@@ -234,6 +234,7 @@ fn what_was_not_written_is_refused_although_it_is_sealed() {
         "change scope x writer a\nroute 2 y writer a\n",
         "route 1 x WRITER a\n",
         "change scope x WRITER a\n",
+        "declared x writer a\n",
         "route 1 x writer a",
     ] {
         let refused = read(damaged);
@@ -253,7 +254,7 @@ fn what_was_not_written_is_refused_although_it_is_sealed() {
     ] {
         assert_eq!(read(impossible).unwrap_err().to_string(), text);
     }
-    assert_eq!(CatalogLog::read(b"bobbin-catalog 2\nanything\n", 32), Err(BadCatalog::Newer(2)));
+    assert_eq!(CatalogLog::read(b"bobbin-catalog 3\nanything\n", 32), Err(BadCatalog::Newer(3)));
     assert_eq!(CatalogLog::read(b"bobbin-catalog 0\n", 32), Err(BadCatalog::Damaged));
     assert_eq!(CatalogLog::read(b"", 32), Err(BadCatalog::Damaged));
 }
@@ -262,7 +263,7 @@ fn what_was_not_written_is_refused_although_it_is_sealed() {
 #[test]
 fn numbers_that_would_overflow_are_refused() {
     let read = |numbers: &str, more: &str| {
-        CatalogLog::read(format!("bobbin-catalog 1\n{numbers}\nnode a h:1 up\n{more}").as_bytes(), 32)
+        CatalogLog::read(format!("bobbin-catalog 2\n{numbers}\nnode a h:1 up\n{more}").as_bytes(), 32)
     };
     let largest = 1_u64 << 62;
     for number in [largest + 1, i64::MAX as u64, u64::MAX] {
@@ -316,6 +317,8 @@ fn word() -> impl Strategy<Value = &'static str> {
         "next",
         "9",
         "\"\\xff\"",
+        "declared",
+        "18446744073709551615",
     ])
 }
 
@@ -325,6 +328,8 @@ fn line() -> impl Strategy<Value = String> {
         "route 1 x writer a",
         "route 2 xx writer b fenced",
         "route 3 y writer b fallback a",
+        "declared x writer a",
+        "declared z writer b fallback a",
         "move 4 x1 from a to b",
         "moved 5 x0 to b",
         "change scope z writer a",
@@ -345,9 +350,12 @@ proptest! {
 
     /// Always the same inputs: looking for new ones is the fuzz target's work (`engine/fuzz/fuzz_targets/catalog.rs`).
     #[test]
-    fn any_lines_are_refused_or_written_as_they_are_read(lines in vec(line(), 0..8), damage in any::<(prop::sample::Index, u8)>(), damaged in any::<bool>()) {
-        let head = "bobbin-catalog 1\nversion 3 next 9\nnode a h:1 up\nnode b h:2 down\n";
-        let mut text = lines.iter().fold(head.to_owned(), |text, line| text + line + "\n").into_bytes();
+    fn any_lines_are_refused_or_written_as_they_are_read(format in 1_u8..3, lines in vec(line(), 0..8), damage in any::<(prop::sample::Index, u8)>(), damaged in any::<bool>()) {
+        let (declared, others): (Vec<_>, Vec<_>) = lines.iter().partition(|line| line.starts_with("declared"));
+        let lines_of = |lines: &[&String]| lines.iter().flat_map(|line| [line, "\n"]).collect::<String>();
+        let head = "version 3 next 9\nnode a h:1 up\nnode b h:2 down\n";
+        let title = format!("bobbin-catalog {format}\n");
+        let mut text = [title, lines_of(&declared), head.to_owned(), lines_of(&others)].concat().into_bytes();
         if damaged {
             let at = damage.0.index(text.len());
             text[at] = damage.1;

@@ -2,7 +2,8 @@
 //!
 //! What reactors use is never changed. The keeper, on the control thread, makes the next: it changes the catalog,
 //! stores it, makes the table, and only then anybody sees it. The file `catalog` in the data directory is replaced
-//! whole. What is in it holds over what the configuration declares: that only adds nodes and scopes which are not there.
+//! whole. A start takes over what is different in the configuration since the last one; all else is as SCOPE has left it
+//! (`cluster/src/catalog/declare.rs` has the rule).
 //!
 //! [`Keeper::change`] is where a change becomes valid. Agreeing on changes with other nodes comes before it, and leaves it
 //! as it is: a change that has been agreed on is made here on every node, in the same order.
@@ -11,9 +12,9 @@ use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use bobbin_cluster::catalog::{BadCatalog, CatalogLog, Change, Refusal, SaveError};
-use bobbin_cluster::scope::{OwnershipTable, Scope};
-use bobbin_cluster::{NodeName, Version};
+use bobbin_cluster::catalog::{BadCatalog, BadDeclaration, CatalogLog, Change, Declared, Refusal, SaveError};
+use bobbin_cluster::scope::OwnershipTable;
+use bobbin_cluster::{Address, NodeName, Version};
 
 use crate::config::Config;
 use crate::journal::{Directory, Disk};
@@ -38,8 +39,10 @@ pub enum ScopesError {
     Unwritable { path: PathBuf, cause: io::Error },
     #[error("{} can't be used: {bad}. Put back a copy of it, or take it away: then only what the configuration declares is there", path.display())]
     Bad { path: PathBuf, bad: BadCatalog },
-    #[error("the configuration has '{line}': {refusal}. Scopes that are there already are in {}", path.display())]
-    Declared { line: String, refusal: Refusal, path: PathBuf },
+    #[error("the configuration has '{line}': {refusal}")]
+    Wrong { line: String, refusal: Refusal },
+    #[error("the configuration has '{line}': {refusal}. What is there already is in {}: start without this line, and see SCOPE LIST and SCOPE DEL", path.display())]
+    Refused { line: String, refusal: Refusal, path: PathBuf },
     #[error("there are scopes, and the configuration does not say which node this is: give it a node-id")]
     Nameless,
     #[error("node-id is '{0}', and no node has that name: declare it with 'node {0} <host:port>'")]
@@ -85,7 +88,7 @@ pub struct Keeper {
 }
 
 impl Keeper {
-    /// Reads what is stored, and adds what the configuration declares.
+    /// Reads what is stored, and takes over what has changed in the configuration.
     pub fn open(config: &Config) -> Result<Self, ScopesError> {
         let disk = Directory::new(config.dir.path().unwrap_or(Path::new(".")));
         let path = disk.path().join(NAME);
@@ -97,7 +100,10 @@ impl Keeper {
             Some(name) if !log.current().nodes().contains_key(name) => {
                 return Err(ScopesError::Unknown(name.clone()));
             }
-            None if !log.current().scopes().is_empty() => return Err(ScopesError::Nameless),
+            // Nor were there any: whoever forgets the configuration does not lose them.
+            None if [&log, &stored].iter().any(|log| !log.current().scopes().is_empty()) => {
+                return Err(ScopesError::Nameless);
+            }
             _ => {}
         }
         if log != stored {
@@ -141,43 +147,54 @@ fn store(disk: &Directory, log: &CatalogLog) -> io::Result<()> {
     disk.replace(NAME, &log.encode())
 }
 
-/// Adds nodes and scopes that are not there, and addresses that are others now.
+/// Takes over addresses that are others now, and scopes whose declaration is another than at the last start.
 fn declare(log: &mut CatalogLog, config: &Config, path: &Path) -> Result<(), ScopesError> {
     for (name, address) in &config.nodes.0 {
         if log.current().nodes().get(name).is_none_or(|node| node.address != *address) {
-            make(log, Change::Node { name: name.clone(), address: address.clone() }, path)?;
+            add_node(log, name, address)?;
         }
     }
-    for scope in &config.scopes.0 {
-        match log.current().scopes().get(&scope.prefix) {
-            None => make(log, Change::Scope(scope.clone()), path)?,
-            Some(routes) => {
-                let there = |prefix| Scope {
-                    prefix,
-                    writer: routes[0].writer.clone(),
-                    fallback: routes[0].fallback.clone(),
-                };
-                if there(Arc::clone(&scope.prefix)) != *scope {
-                    tracing::warn!(
-                        "the configuration's '{}' is not what {} has, which holds: change it with SCOPE DEL and SCOPE ADD",
-                        shown(&Change::Scope(scope.clone())),
-                        path.display()
-                    );
-                }
-            }
+    let before = log.declared().cloned();
+    log.declare(&config.scopes.0).map_err(|bad| match bad {
+        BadDeclaration::Wrong { scope, refusal } => {
+            ScopesError::Wrong { line: shown(&Change::Scope(scope)), refusal }
         }
-    }
+        BadDeclaration::Refused { scope, refusal } => {
+            ScopesError::Refused { line: shown(&Change::Scope(scope)), refusal, path: path.to_owned() }
+        }
+    })?;
+    warn_of_differences(log, before.as_ref(), path);
     Ok(())
 }
 
-fn make(log: &mut CatalogLog, change: Change, path: &Path) -> Result<(), ScopesError> {
+fn add_node(log: &mut CatalogLog, name: &NodeName, address: &Address) -> Result<(), ScopesError> {
+    let change = Change::Node { name: name.clone(), address: address.clone() };
     let line = shown(&change);
     match log.save(log.current().version(), change) {
         Ok(_) => Ok(()),
-        Err(SaveError::Refused(refusal)) => {
-            Err(ScopesError::Declared { line, refusal, path: path.to_owned() })
-        }
+        Err(SaveError::Refused(refusal)) => Err(ScopesError::Wrong { line, refusal }),
         Err(SaveError::Conflict { .. }) => unreachable!("the version is the current one"),
+    }
+}
+
+/// Where SCOPE holds over the configuration.
+fn warn_of_differences(log: &CatalogLog, before: Option<&Declared>, path: &Path) {
+    let (catalog, declared) = (log.current(), log.declared());
+    for scope in declared.into_iter().flat_map(Declared::values).filter(|scope| !catalog.has(scope)) {
+        tracing::warn!(
+            "the configuration's '{}' is not what {} has: SCOPE has changed it, which holds until the line is another",
+            shown(&Change::Scope(scope.clone())),
+            path.display()
+        );
+    }
+    let is_declared = |prefix| declared.is_some_and(|declared| declared.contains_key(prefix));
+    for prefix in before.into_iter().flat_map(Declared::keys).filter(|prefix| !is_declared(*prefix)) {
+        if catalog.scopes().contains_key(prefix) {
+            tracing::warn!(
+                "scope '{}' is no longer in the configuration, and stays as SCOPE has made it: SCOPE DEL takes it away",
+                prefix.escape_ascii()
+            );
+        }
     }
 }
 
@@ -228,6 +245,59 @@ mod tests {
     }
 
     #[test]
+    fn a_declaration_is_taken_over_when_it_is_new_or_another() {
+        let dir = tempfile::tempdir().unwrap();
+        let with = |lines: &str| open(dir.path(), &format!("{NODES}{lines}"));
+        let owner = |keeper: &Keeper, key: &str| {
+            let scopes = keeper.current();
+            scopes.log.current().owner(key.as_bytes()).map(|owner| owner.writer.to_string())
+        };
+        let mut keeper = with("scope user: writer a").unwrap();
+        change(&mut keeper, "unscope user:").unwrap();
+        let mut keeper = with("scope user: writer a").unwrap();
+        assert_eq!(owner(&keeper, "user:1"), None, "it stays gone");
+        change(&mut keeper, "scope user:1: writer b").unwrap();
+        let keeper = with("scope user: writer a").unwrap();
+        assert_eq!(owner(&keeper, "user:1:x").unwrap(), "b", "what overlaps with it stops no start");
+        let refused = with("scope user: writer b").unwrap_err();
+        let expected = "the configuration has 'scope user: writer b': \
+                        scope 'user:' overlaps with scope 'user:1:'. What is there already is in ";
+        assert!(refused.starts_with(expected) && refused.contains("SCOPE DEL"), "{refused}");
+        let mut keeper = with("scope user: writer a").unwrap();
+        change(&mut keeper, "unscope user:1:").unwrap();
+        let keeper = with("scope user: writer b").unwrap();
+        assert_eq!(owner(&keeper, "user:1").unwrap(), "b", "another declaration applies");
+        let keeper = with("").unwrap();
+        assert_eq!(owner(&keeper, "user:1"), None, "what is taken out goes");
+    }
+
+    #[test]
+    fn scopes_do_not_go_because_the_configuration_was_forgotten() {
+        let dir = tempfile::tempdir().unwrap();
+        let declared = format!("{NODES}scope x writer a\n");
+        open(dir.path(), &declared).unwrap();
+        let nameless =
+            "there are scopes, and the configuration does not say which node this is: give it a node-id";
+        assert_eq!(open(dir.path(), "").unwrap_err(), nameless);
+        assert_eq!(open(dir.path(), &declared).unwrap().current().version(), Version(3));
+    }
+
+    #[test]
+    fn a_number_that_is_too_large_is_told_with_file_and_line() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join(NAME);
+        let lines = "bobbin-catalog 1\nversion 18446744073709551615 next 1\n";
+        let sealed = format!("{lines}crc32c {:08x}\n", crc32c::crc32c(lines.as_bytes()));
+        std::fs::write(&path, sealed).unwrap();
+        let refused = open(dir.path(), NODES).unwrap_err();
+        let expected = format!(
+            "{} can't be used: its line 2 says what can't be: 18446744073709551615 is more than ",
+            path.display()
+        );
+        assert!(refused.starts_with(&expected), "{refused}");
+    }
+
+    #[test]
     fn nothing_is_written_where_nothing_is_declared() {
         let dir = tempfile::tempdir().unwrap();
         let mut keeper = open(dir.path(), "").unwrap();
@@ -255,10 +325,13 @@ mod tests {
         }
         let overlapping = refused(&format!("{NODES}scope user: writer a\nscope user:1: writer b"));
         let expected =
-            "the configuration has 'scope user:1: writer b': scope 'user:1:' overlaps with scope 'user:'.";
-        assert!(overlapping.starts_with(expected), "{overlapping}");
+            "the configuration has 'scope user:1: writer b': scope 'user:1:' overlaps with scope 'user:'";
+        assert_eq!(overlapping, expected);
+        let twice = refused(&format!("{NODES}scope x writer a\nscope x writer a"));
+        assert_eq!(twice, "the configuration has 'scope x writer a': there is a scope 'x' already");
         let unknown = refused(&format!("{NODES}scope x writer z"));
         assert!(unknown.contains("there is no node 'z'"), "{unknown}");
+        assert!(!path.exists(), "nothing is stored of what is refused");
         std::fs::write(&path, "not a catalog\n").unwrap();
         let bad = refused(NODES);
         assert!(bad.contains("it is not as it was written") && bad.contains("Put back a copy"), "{bad}");

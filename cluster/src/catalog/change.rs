@@ -121,9 +121,7 @@ impl Change {
             Self::Mark { name, is_up } => {
                 vec![word("mark"), word(name.as_str()), word(if *is_up { "up" } else { "down" })]
             }
-            Self::Scope(Scope { prefix, writer, fallback }) => {
-                [vec![word("scope"), prefix.to_vec()], node_words(writer, fallback.as_ref())].concat()
-            }
+            Self::Scope(scope) => [vec![word("scope")], scope_words(scope)].concat(),
             Self::Unscope { prefix } => vec![word("unscope"), prefix.to_vec()],
             Self::Cut { route, at } => vec![word("cut"), number(route), at.to_vec()],
             Self::Fence { route } => vec![word("fence"), number(route)],
@@ -162,6 +160,11 @@ fn parse_nodes(words: &[impl AsRef<[u8]>]) -> Result<(NodeName, Option<NodeName>
         }
         _ => Err(Refusal::Syntax),
     }
+}
+
+/// `PREFIX writer NODE [fallback NODE]`
+pub(super) fn scope_words(Scope { prefix, writer, fallback }: &Scope) -> Vec<Vec<u8>> {
+    [vec![prefix.to_vec()], node_words(writer, fallback.as_ref())].concat()
 }
 
 /// `writer NODE [fallback NODE]`

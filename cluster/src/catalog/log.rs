@@ -2,7 +2,7 @@
 
 use std::collections::VecDeque;
 
-use super::{Catalog, Change, Owner, Refusal};
+use super::{Catalog, Change, Declared, Owner, Refusal};
 use crate::ids::Version;
 
 /// Changes that are remembered unless another number is asked for.
@@ -15,6 +15,8 @@ pub struct CatalogLog {
     /// Each change with the catalog before it, oldest first.
     past: VecDeque<(Catalog, Change)>,
     most: usize,
+    /// What the configuration of its node said at the last start, if that is known.
+    pub(super) declared: Option<Declared>,
 }
 
 /// Why a change was not saved.
@@ -42,9 +44,10 @@ impl Default for CatalogLog {
 }
 
 impl CatalogLog {
-    /// A catalog whose past is not known, that will remember `most` changes.
+    /// A catalog whose past is not known, and of which nothing was declared, that will remember `most` changes.
     pub fn new(catalog: Catalog, most: usize) -> Self {
-        Self { current: catalog, past: VecDeque::new(), most }
+        let declared = Some(Declared::new_sync());
+        Self { current: catalog, past: VecDeque::new(), most, declared }
     }
 
     pub fn current(&self) -> &Catalog {

@@ -2,7 +2,7 @@
 //!
 //! A [`Change`] makes the next version of a catalog, or is refused; equal changes to equal catalogs make equal ones, so
 //! that whoever has agreed on the changes agrees on the catalog. [`CatalogLog`] is a catalog with the changes it was last
-//! made by; `text` writes and reads it. [`LoadDetector`] finds where a route might be cut. From a catalog each node
+//! made by and what was declared; `text` writes and reads it. [`LoadDetector`] finds where a route might be cut. From a catalog each node
 //! makes its [`OwnershipTable`].
 //!
 //! | state of a route | its keys are written by |
@@ -15,6 +15,7 @@
 //! Ids of routes and moves come from one sequence in the catalog, and are never used again.
 
 mod change;
+mod declare;
 mod load;
 mod log;
 mod text;
@@ -23,6 +24,7 @@ use std::fmt;
 use std::sync::Arc;
 
 pub use change::{Change, Refusal, parse_scope};
+pub use declare::{BadDeclaration, Declared};
 pub use load::{LoadDetector, Proposal};
 pub use log::{CatalogLog, HISTORY_DEFAULT, SaveError, Update};
 pub use text::BadCatalog;

@@ -1,7 +1,8 @@
 //! A catalog's file: its oldest remembered version, and the changes since.
 //!
 //! ```text
-//! bobbin-catalog 1
+//! bobbin-catalog 2
+//! declared user: writer a fallback b          the configuration of the last start
 //! version 40 next 12
 //! node a 10.0.0.1:6379 up
 //! route 3 user: writer a fallback b
@@ -12,7 +13,7 @@
 //! crc32c 1a2b3c4d
 //! ```
 //!
-//! Text, for the eyes of whoever looks into the directory. The checksum is that of all lines before it. Nothing but
+//! Format version 1 does not say what was declared. Text, for the eyes of whoever looks into the directory. The checksum is that of all lines before it. Nothing but
 //! what is written is read: a blank too many, lines out of order, a change that would be refused are refused.
 
 use std::fmt;
@@ -20,15 +21,17 @@ use std::sync::Arc;
 
 use bobbin_proto::{join_words, split_words};
 
-use super::change::{NODES_MAX, NUMBER_MAX, node_words, parse_id};
-use super::{Catalog, CatalogLog, Change, Refusal};
+use super::change::{NODES_MAX, NUMBER_MAX, node_words, parse_id, scope_words};
+use super::{Catalog, CatalogLog, Change, Declared, Refusal, parse_scope};
 use crate::ids::{Id, Version};
 use crate::node::{Address, Node, NodeName};
 use crate::scope::migration::{Migrated, Migrating};
 use crate::scope::{Prefix, ROUTES_OF_SCOPE_MAX, Route, Scope, covering, known};
 
 const TITLE: &[u8] = b"bobbin-catalog";
-const FORMAT_VERSION: u32 = 1;
+const FORMAT_VERSION: u32 = 2;
+/// The last that does not say what was declared.
+const UNDECLARED_VERSION: u32 = 1;
 const CHECKSUM: &[u8] = b"crc32c ";
 
 /// Why bytes are no catalog.
@@ -47,7 +50,10 @@ pub enum BadCatalog {
 impl CatalogLog {
     pub fn encode(&self) -> Vec<u8> {
         let (oldest, changes) = self.oldest();
-        let mut lines = vec![words([TITLE, FORMAT_VERSION.to_string().as_bytes()])];
+        let format = if self.declared.is_some() { FORMAT_VERSION } else { UNDECLARED_VERSION };
+        let mut lines = vec![words([TITLE, format.to_string().as_bytes()])];
+        let declared = self.declared.iter().flat_map(Declared::values);
+        lines.extend(declared.map(|scope| [vec![b"declared".to_vec()], scope_words(scope)].concat()));
         oldest.push_lines(&mut lines);
         lines.extend(changes.map(|change| [vec![b"change".to_vec()], change.words()].concat()));
         let mut text: Vec<u8> =
@@ -67,12 +73,17 @@ impl CatalogLog {
     pub fn read(text: &[u8], most: usize) -> Result<Self, BadCatalog> {
         let mut lines =
             text.strip_suffix(b"\n").ok_or(BadCatalog::Damaged)?.split(|byte| *byte == b'\n').zip(1..);
-        check_title(lines.next().map_or(b"", |(line, _)| line))?;
+        let format = format_of(lines.next().map_or(b"", |(line, _)| line))?;
+        let mut declared = (format > UNDECLARED_VERSION).then(Declared::new_sync);
         let mut catalog = Catalog::default();
         let mut changes = Vec::new();
         for (line, number) in lines {
             let impossible = |refusal| BadCatalog::Impossible { line: number, refusal };
             match &split_words(line).map_err(|_| BadCatalog::Damaged)?[..] {
+                [first, scope @ ..] if first == b"declared" => {
+                    let scope = parse_scope(scope).map_err(impossible)?;
+                    declared.as_mut().ok_or(BadCatalog::Damaged)?.insert_mut(scope.prefix.clone(), scope);
+                }
                 [first, change @ ..] if first == b"change" => {
                     changes.push((Change::parse(change).map_err(impossible)?, number));
                 }
@@ -81,6 +92,7 @@ impl CatalogLog {
             }
         }
         let mut log = Self::new(catalog, most.max(changes.len()));
+        log.declared = declared;
         let written = log.is_as_written(text, &changes);
         for (change, line) in changes {
             log.make(change).map_err(|refusal| BadCatalog::Impossible { line, refusal })?;
@@ -226,12 +238,13 @@ fn words<W: AsRef<[u8]> + ?Sized, const N: usize>(words: [&W; N]) -> Vec<Vec<u8>
     words.iter().map(|word| word.as_ref().to_vec()).collect()
 }
 
-fn check_title(line: &[u8]) -> Result<(), BadCatalog> {
+/// The format version that the title names.
+fn format_of(line: &[u8]) -> Result<u32, BadCatalog> {
     let version = line.strip_prefix(TITLE).and_then(|rest| rest.strip_prefix(b" ")).and_then(parse_id);
-    match version.ok_or(BadCatalog::Damaged)?.0 {
-        version if version == u64::from(FORMAT_VERSION) => Ok(()),
+    match u32::try_from(version.ok_or(BadCatalog::Damaged)?.0).unwrap_or(u32::MAX) {
         0 => Err(BadCatalog::Damaged),
-        version => Err(BadCatalog::Newer(u32::try_from(version).unwrap_or(u32::MAX))),
+        version @ 1..=FORMAT_VERSION => Ok(version),
+        version => Err(BadCatalog::Newer(version)),
     }
 }
 

@@ -196,7 +196,7 @@ Inert Runtime "propagation-error-behavior" => propagation_error_behavior: Text, 
 group "Cluster" {
 Live Start "node-id" => node_id: NodeId, checked("a node's name", |_| Ok(())), "", "Which of the nodes this server is.";
 Live Start "node" => nodes: NodeDeclarations, words("<name> <host:port>, in a line for each node"), "", "A node: its name, and where clients reach it.";
-Live Start "scope" => scopes: ScopeDeclarations, words("<prefix> writer <node> [fallback <node>], in a line for each scope"), "", "Keys with this prefix are written by this node alone, or by the fallback while that is down. SCOPE changes it at run time, and what it has made of it holds.";
+Live Start "scope" => scopes: ScopeDeclarations, words("<prefix> writer <node> [fallback <node>], in a line for each scope"), "", "Keys with this prefix are written by this node alone, or by the fallback while that is down. SCOPE changes it at run time, and what it has made of it holds until the line is another.";
 Live Start "scope-history" => scope_history: usize, between(0, 4096), "32", "Changes of nodes and scopes that are remembered.";
 Live Start "cluster-enabled" => cluster_enabled: bool, Kind::Bool, "no", "Shows each reactor as a node of a cluster on a port of its own, so that clients send each key to the core that has it.";
 Live Start "cluster-reactor-port" => cluster_reactor_port: u16, between(0, 65535), "0", "Port of the first reactor as a node; the others' follow it. 0 is the one after port.";

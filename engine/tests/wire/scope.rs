@@ -205,6 +205,42 @@ fn what_was_acknowledged_is_there_after_a_kill() {
     assert_eq!(client.run("SET \"a\\x00b:1\" v"), misdirected());
 }
 
+/// A start takes over what is different in the configuration; all else is as SCOPE has left it.
+#[test]
+fn what_scope_has_made_of_declarations_holds_until_they_are_others() {
+    let mut server = bobbin_with(&DECLARED);
+    let again = |server: &mut Server, scopes: &[&str]| {
+        server.kill();
+        let scopes = scopes.iter().flat_map(|scope| ["--scope", scope]);
+        server.start_again("2", &DECLARED[..6].iter().copied().chain(scopes).collect::<Vec<_>>());
+        let mut client = server.connect();
+        let listed = listed(&mut client);
+        (client, listed)
+    };
+    assert_eq!(server.connect().run("SCOPE DEL their:"), ok());
+    let (mut client, scopes) = again(&mut server, &["their: writer them"]);
+    assert_eq!(scopes, [""; 0], "deleted, and still gone");
+    assert_eq!(client.run("SET their:1 v"), ok());
+    assert_eq!(client.run("SCOPE ADD the WRITER us"), ok());
+    let (_, scopes) = again(&mut server, &["their: writer them"]);
+    assert_eq!(scopes, ["the - us - us 10.0.0.1:1 active"], "what overlaps with it stops no start");
+    assert!(server.log().contains("is not what"), "{}", server.log());
+    let (mut client, _) = again(&mut server, &[]);
+    assert_eq!(client.run("SCOPE DEL the"), ok());
+    let (mut client, scopes) = again(&mut server, &["their: writer them", "our: writer us"]);
+    let theirs = "their: - them - them [::1]:2 active";
+    assert_eq!(scopes, ["our: - us - us 10.0.0.1:1 active", theirs], "declared anew");
+    assert_eq!(client.run("SET their:1 v"), misdirected());
+    let (_, scopes) = again(&mut server, &["their: writer them", "our: writer them fallback us"]);
+    assert_eq!(scopes, ["our: - them us them [::1]:2 active", theirs], "declared as another");
+    let (mut client, scopes) = again(&mut server, &["their: writer them"]);
+    assert_eq!(scopes, [theirs], "taken out");
+    assert_eq!(client.run("SCOPE DEL their:"), ok());
+    assert_eq!(client.run("SCOPE ADD their: WRITER us"), ok());
+    let (_, scopes) = again(&mut server, &[]);
+    assert_eq!(scopes, ["their: - us - us 10.0.0.1:1 active"], "taken out, but SCOPE had made it another");
+}
+
 #[test]
 fn keys_that_are_being_moved_are_quiesced() {
     let mut server = bobbin_with(&DECLARED);
