@@ -1,6 +1,6 @@
 //! The compiled table says for every key what a walk over all that was declared says.
 
-use bobbin_cluster::catalog::{Catalog, CatalogLog, Change, Owner};
+use bobbin_cluster::catalog::{Catalog, CatalogLog, Change, Owner, RouteState};
 use bobbin_cluster::node::{Address, Node, Nodes};
 use bobbin_cluster::scope::{Footprint, OwnershipTable, Scope, ScopeError, Verdict};
 use bobbin_cluster::{Id, NodeName};
@@ -152,6 +152,30 @@ proptest! {
             }
             prop_assert_ne!(nobody.lookup(key), Verdict::Owned, "a node without a name owns nothing");
         }
+        for table in tables.iter().chain([&nobody]) {
+            let owned = |key: &Vec<u8>| table.lookup(key).allows();
+            prop_assert_eq!(table.owns_all(), edges(&catalog).iter().all(owned));
+        }
+    }
+
+    /// Whoever hands keys over stops before the other begins, or is down.
+    #[test]
+    fn between_two_writers_there_is_none_unless_a_node_is_marked(
+        changes in vec(change(), 0..25),
+        keys in vec(word(1..6), 1..30),
+    ) {
+        let mut log = log_of(&[], 0);
+        for change in &changes {
+            let before = log.current().clone();
+            if log.save(before.version(), change.clone()).is_err() || matches!(change, Change::Mark { .. }) {
+                continue;
+            }
+            for key in &keys {
+                let writers = [&before, log.current()].map(|catalog| catalog.owner(key).and_then(writer));
+                let handed_over = matches!(writers, [Some(old), Some(new)] if old != new);
+                prop_assert!(!handed_over, "{:?} of {:?} by {:?}", writers, key, change);
+            }
+        }
     }
 
     #[test]
@@ -176,6 +200,27 @@ proptest! {
             prop_assert!(at.id == owner.id || at.prefix.starts_with(owner.prefix));
         }
     }
+}
+
+/// Who may write at the moment.
+fn writer(owner: Owner<'_>) -> Option<&NodeName> {
+    (owner.state == RouteState::Active).then_some(owner.holder)
+}
+
+/// The first key of each stretch of keys in which all have the same verdict, as far as scopes reach.
+fn edges(catalog: &Catalog) -> Vec<Vec<u8>> {
+    let moved = || {
+        let migrating = catalog.moves().migrating().map(|(prefix, _)| prefix);
+        migrating.chain(catalog.moves().migrated().map(|(prefix, _)| prefix))
+    };
+    let behind = moved().map(|prefix| {
+        let mut key = prefix.to_vec();
+        while key.pop_if(|byte| *byte == u8::MAX).is_some() {}
+        key.last_mut().into_iter().for_each(|last| *last += 1);
+        key
+    });
+    let firsts = catalog.scopes().values().flat_map(|routes| routes.iter().map(|route| route.from.to_vec()));
+    firsts.chain(moved().map(|prefix| prefix.to_vec())).chain(behind).collect()
 }
 
 fn log_of(changes: &[Change], most: usize) -> CatalogLog {
@@ -206,6 +251,50 @@ fn change() -> impl Strategy<Value = Change> {
         4 => id().prop_map(|id| Change::Commit { id }),
         1 => id().prop_map(|id| Change::Abort { id }),
     ]
+}
+
+/// What has been moved away has another writer than the place that it hides.
+#[test]
+fn what_is_hidden_by_moves_is_not_owned_and_not_missed() {
+    let whole = ["scope x writer b", "move x to a", "commit 2"];
+    let cut = ["scope x writer b", "cut 1 xy", "cut 2 xz"];
+    let both = ["move xy to a", "commit 4"];
+    let moved = ["fence 1", "assign 1 writer a", "lift 1", "fence 3", "assign 3 writer a", "lift 3"];
+    for (changes, expected) in [
+        (&whole[..1], false),
+        (&whole[..2], false),
+        (&whole, true),
+        (&[&cut[..], &both].concat(), false),
+        (&[&cut[..], &both, &moved].concat(), true),
+        (&[&cut[..], &moved].concat(), false),
+        (&[&cut[..], &moved, &["move xya to a", "commit 4"]].concat(), false),
+    ] {
+        let changes: Vec<Change> =
+            changes.iter().map(|line| Change::parse_line(line.as_bytes()).unwrap()).collect();
+        let log = log_of(&changes, 99);
+        assert_eq!(log.current().version().0 as usize, 3 + changes.len(), "all of {changes:?} are made");
+        assert_eq!(log.current().table(Some(&name(0))).owns_all(), expected, "{changes:?}");
+    }
+}
+
+#[test]
+fn an_assignment_hands_nothing_over_before_its_fence_is_lifted() {
+    let mut log = log_of(&[], 0);
+    let mut seen = |line: &str| {
+        log.save(log.current().version(), Change::parse_line(line.as_bytes()).unwrap()).unwrap();
+        let owner = log.current().owner(b"xy")?;
+        for node in (0..3).map(name) {
+            let owns = log.current().table(Some(&node)).lookup(b"xy") == Verdict::Owned;
+            assert_eq!(owns, writer(owner) == Some(&node), "{node} after {line}");
+        }
+        Some(format!("{} {}", owner.holder, owner.state))
+    };
+    // The fallback of what was moved is that of its route.
+    ["scope x writer a fallback b", "move xy to c", "commit 2"].iter().for_each(|line| _ = seen(line));
+    assert_eq!(seen("mark c down").unwrap(), "b active");
+    assert_eq!(seen("fence 1").unwrap(), "b write-fenced");
+    assert_eq!(seen("assign 1 writer b fallback a").unwrap(), "a write-fenced");
+    assert_eq!(seen("lift 1").unwrap(), "a active");
 }
 
 #[test]

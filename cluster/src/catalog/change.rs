@@ -301,9 +301,11 @@ impl Catalog {
         known(&self.nodes, to)?;
         let (_, route) =
             self.route_covering(prefix).ok_or_else(|| Refusal::NotInOneRoute(Arc::clone(prefix)))?;
+        if route.is_fenced {
+            return Err(Refusal::Fenced(route.id));
+        }
         let from = match self.moves.longest(prefix) {
             Some((moved, _)) => self.owner(moved).map(|owner| owner.holder.clone()),
-            None if route.is_fenced => return Err(Refusal::Fenced(route.id)),
             None => Some(route.holder(&self.nodes).clone()),
         };
         let from = from.ok_or_else(|| Refusal::NotInOneRoute(Arc::clone(prefix)))?;

@@ -8,7 +8,7 @@
 //! | state of a route | its keys are written by |
 //! |---|---|
 //! | active | its holder: the writer, or the fallback while only the writer is down |
-//! | write-fenced | nobody; its writer may be changed meanwhile, which is how a route that is no prefix moves |
+//! | write-fenced | nobody, nor what was moved out of it; its writer may be changed, which is how a route that is no prefix moves |
 //! | migrating-source | nobody: the prefix is being moved away |
 //! | migrating-target | nobody yet: the prefix is being moved here |
 //!
@@ -167,7 +167,7 @@ impl Catalog {
             fallback: route.fallback.as_ref(),
             holder,
             address: self.address(holder),
-            state: if route.is_fenced { RouteState::WriteFenced } else { RouteState::Active },
+            state: state_of(route),
         }
     }
 
@@ -189,7 +189,7 @@ impl Catalog {
             fallback,
             holder,
             address: self.address(holder),
-            state: RouteState::Active,
+            state: state_of(route),
         }
     }
 
@@ -217,6 +217,11 @@ impl Catalog {
     fn replace_routes(&mut self, prefix: &Prefix, routes: Vec<Route>) {
         self.scopes.insert_mut(Arc::clone(prefix), routes.into());
     }
+}
+
+/// Of what is not being moved.
+fn state_of(route: &Route) -> RouteState {
+    if route.is_fenced { RouteState::WriteFenced } else { RouteState::Active }
 }
 
 impl fmt::Display for RouteState {

@@ -21,6 +21,13 @@ pub enum Verdict<'t> {
     Quiesced { to: &'t Address },
 }
 
+impl Verdict<'_> {
+    /// This node may write the key.
+    pub fn allows(self) -> bool {
+        matches!(self, Self::Unscoped | Self::Owned)
+    }
+}
+
 /// The part of a scope that a key is in: what is decided for one of its keys is decided for all. Of the table that it
 /// was got from.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -100,7 +107,8 @@ impl OwnershipTable {
         let migrated = moves.migrated().map(|(prefix, done)| (prefix, Phase::Migrated(done)));
         let migrating = moves.migrating().map(|(prefix, begun)| (prefix, Phase::Migrating(begun)));
         // A prefix is there once, whatever has been made of it: the last word counts.
-        let mut places: BTreeMap<&Prefix, Place> = scoped.iter().copied().collect();
+        let mut places: BTreeMap<&[u8], Place> =
+            scoped.iter().map(|(prefix, place)| (&***prefix, *place)).collect();
         for (prefix, phase) in migrated.chain(migrating) {
             if let Some((scope, routes)) = covering(scopes, prefix)
                 && let Ok(number) = scoped.binary_search_by_key(&scope, |(prefix, _)| prefix)
@@ -111,12 +119,16 @@ impl OwnershipTable {
                 );
             }
         }
+        let owns_all = places.iter().all(|(prefix, place)| match place {
+            Place::Whole(part) => part.standing == Standing::Owned,
+            Place::Cut(cuts) => owns_cuts(prefix, &maker.cuts[*cuts as usize], &places),
+        });
         Self {
             version,
-            places: PrefixMap::new(places.into_iter().map(|(prefix, place)| (&**prefix, place))),
+            places: PrefixMap::new(places),
             cuts: maker.cuts,
             addresses: nodes.values().map(|node| node.address.clone()).collect(),
-            owns_all: maker.owns_all,
+            owns_all,
         }
     }
 
@@ -171,6 +183,32 @@ impl OwnershipTable {
     }
 }
 
+/// Whether this node writes all routes of a scope that is cut, but for keys that have places of their own.
+fn owns_cuts(scope: &[u8], cuts: &[(Prefix, Part)], places: &BTreeMap<&[u8], Place>) -> bool {
+    let ends = cuts.iter().skip(1).map(|(from, _)| Some(&**from)).chain([None]);
+    cuts.iter()
+        .zip(ends)
+        .all(|((from, part), end)| part.standing == Standing::Owned || has_places(scope, from, end, places))
+}
+
+/// Whether every key of a scope from one on, up to another or its end, begins with a longer prefix that has a place.
+fn has_places(scope: &[u8], from: &[u8], end: Option<&[u8]>, places: &BTreeMap<&[u8], Place>) -> bool {
+    let mut key = from.to_vec();
+    let is_left = |key: &[u8]| key.starts_with(scope) && end.is_none_or(|end| key < end);
+    while is_left(&key) {
+        let longer = scope.len() + 1..=key.len();
+        let Some(len) = longer.into_iter().find(|&len| places.contains_key(&key[..len])) else {
+            return false;
+        };
+        // The first key behind all that begin so.
+        key.truncate(len);
+        while key.pop_if(|byte| *byte == u8::MAX).is_some() {}
+        let Some(last) = key.last_mut() else { return true };
+        *last += 1;
+    }
+    true
+}
+
 impl Footprint {
     /// Adds a key, by the part that has it.
     #[inline]
@@ -188,13 +226,12 @@ struct Maker<'n> {
     nodes: &'n Nodes,
     numbers: BTreeMap<&'n NodeName, u32>,
     cuts: Vec<Vec<(Prefix, Part)>>,
-    owns_all: bool,
 }
 
 impl<'n> Maker<'n> {
     fn new(this: Option<&'n NodeName>, nodes: &'n Nodes) -> Self {
         let numbers = nodes.keys().zip(0..).collect();
-        Self { this, nodes, numbers, cuts: Vec::new(), owns_all: true }
+        Self { this, nodes, numbers, cuts: Vec::new() }
     }
 
     fn place_of_routes(&mut self, scope: u32, routes: &[Route]) -> Place {
@@ -211,13 +248,14 @@ impl<'n> Maker<'n> {
         self.part(scope, route.holder(self.nodes), route.is_fenced)
     }
 
-    /// A moved prefix keeps the fallback of the route that it was moved out of.
+    /// A moved prefix keeps the fallback of the route that it was moved out of. As an assignment may give that another,
+    /// a fence is in front of the moved prefix as well.
     fn place_of_move(&mut self, scope: u32, route: &Route, phase: Phase<'_>) -> Place {
         Place::Whole(match phase {
             Phase::Migrating(begun) => self.part(scope, &begun.to, true),
             Phase::Migrated(done) => {
                 let holder = holder(self.nodes, &done.to, route.fallback.as_ref());
-                self.part(scope, holder, false)
+                self.part(scope, holder, route.is_fenced)
             }
         })
     }
@@ -229,7 +267,6 @@ impl<'n> Maker<'n> {
             false if self.this == Some(holder) => Standing::Owned,
             false => Standing::Elsewhere(node),
         };
-        self.owns_all &= standing == Standing::Owned;
         Part { scope, standing }
     }
 }
