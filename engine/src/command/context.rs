@@ -95,6 +95,13 @@ impl Cx<'_> {
         self.env.now.unix_ms()
     }
 
+    /// Whether this node writes a key, or anybody does: for reads that note something for the next one. What is loaded
+    /// was allowed in its time.
+    pub fn may_write(&self, key: &[u8]) -> bool {
+        let is_ours = || self.env.scopes.table.lookup(key).allows();
+        !self.env.has_scopes || self.env.is_loading || is_ours()
+    }
+
     /// What is to be journalled of the command.
     #[inline]
     pub fn effects(&mut self) -> &mut Effects {

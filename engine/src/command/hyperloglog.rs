@@ -2,7 +2,7 @@
 //!
 //! A HyperLogLog is a string, and clients may have written anything into it: what has no header is a wrong type, what
 //! has broken registers an invalid object. PFCOUNT of one key keeps its answer in the string, so it is a read that
-//! writes; its key specification says so.
+//! writes; its key specification says so. Where another node writes the key it only reads.
 //! Source: replies, errors and bytes are those of redis-server 7.0.15.
 
 use bobbin_proto::Reply;
@@ -137,14 +137,16 @@ fn pfcount(cx: &mut Cx<'_>, args: Args<'_>, reply: &mut Reply<'_>) -> Result<(),
     };
     let found = hll_of(entry)?;
     if let Some(cached) = found.cached() {
-        if entry.encoding() != "raw" {
+        if entry.encoding() != "raw" && cx.may_write(key) {
             make_raw(cx, key);
         }
         reply.int(cached as i64);
         return Ok(());
     }
     let cardinality = found.cardinality()?;
-    keep_cardinality(cx, key, cardinality);
+    if cx.may_write(key) {
+        keep_cardinality(cx, key, cardinality);
+    }
     reply.int(cardinality as i64);
     Ok(())
 }

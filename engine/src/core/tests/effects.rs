@@ -14,7 +14,7 @@ fn journalled(reactors: usize) -> (Cores, usize) {
 }
 
 /// What all cores have done since this was last asked, a line for each command.
-fn effects(cores: &mut Cores) -> String {
+pub(super) fn effects(cores: &mut Cores) -> String {
     let mut lines = String::new();
     for batch in cores.all.iter_mut().filter_map(|core| core.take_effects(Batch::default)) {
         for command in Commands::of(batch.bytes()).map(|command| command.expect("it is well-formed")) {

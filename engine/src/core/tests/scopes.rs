@@ -6,6 +6,7 @@ use bobbin_cluster::NodeName;
 use bobbin_cluster::catalog::{Catalog, CatalogLog, Change};
 
 use super::Cores;
+use super::effects::effects;
 use crate::command::{TABLE, commands, subcommands};
 use crate::scopes::Scopes;
 
@@ -252,6 +253,50 @@ fn reads_are_served_here() {
         ("WATCH their:1", "+OK\r\n"),
     ] {
         assert_eq!(cores.call(client, request), reply, "{request}");
+    }
+}
+
+/// PFCOUNT keeps its answer in the key, unless that is another's.
+#[test]
+fn a_read_leaves_the_keys_of_others_as_they_are() {
+    for (key, is_kept) in [("their:1", false), ("moving:1", false), ("our:1", true), ("free", true)] {
+        let count = format!("PFCOUNT {key}");
+        for (requests, reply) in
+            [(&[count.as_str()][..], ":3\r\n"), (&["MULTI", "DBSIZE", &count, "EXEC"], "*2\r\n:1\r\n:3\r\n")]
+        {
+            let (mut cores, client) = with_scopes();
+            cores.all.iter_mut().for_each(|core| core.set_journalled(true));
+            cores.adopt(&[]);
+            cores.call(client, &format!("PFADD {key} a b c"));
+            cores.adopt(&SCOPES);
+            effects(&mut cores);
+            // Set in byte 15: no answer is kept.
+            let has_none = format!("GETBIT {key} 120");
+            assert_eq!(cores.call(client, &has_none), ":1\r\n");
+            let replies: Vec<String> = requests.iter().map(|request| cores.call(client, request)).collect();
+            assert_eq!(replies.last().unwrap(), reply);
+            assert_eq!(cores.call(client, &has_none) == ":0\r\n", is_kept, "{key}: {requests:?}");
+            assert_eq!(effects(&mut cores).contains(&count), is_kept, "{key}: {requests:?}");
+        }
+    }
+}
+
+/// Nor is the form changed in which a key is kept: PFCOUNT does so where the answer is there already.
+#[test]
+fn a_read_leaves_the_form_of_the_keys_of_others_as_it_is() {
+    // An empty HyperLogLog, its answer in it, short enough to be kept beside its key.
+    let value = b"HYLL\x01\0\0\0\0\0\0\0\0\0\0\0\x7f\xff";
+    for (key, encoding) in [("their:1", "$6\r\nembstr\r\n"), ("our:1", "$3\r\nraw\r\n")] {
+        let (mut cores, client) = with_scopes();
+        cores.adopt(&[]);
+        let mut bytes = Vec::new();
+        bobbin_proto::encode_command(&mut bytes, [&b"SET"[..], key.as_bytes(), value]);
+        cores.send_bytes(client, &bytes);
+        cores.run();
+        assert_eq!(cores.received(client), "+OK\r\n");
+        cores.adopt(&SCOPES);
+        assert_eq!(cores.call(client, &format!("PFCOUNT {key}")), ":0\r\n");
+        assert_eq!(cores.call(client, &format!("OBJECT ENCODING {key}")), encoding, "{key}");
     }
 }
 
