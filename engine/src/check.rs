@@ -8,34 +8,28 @@
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 
-use crate::config::Config;
 use crate::ids::Stamp;
 use crate::journal::{
     Cut, Directory, Disk, DiskFile as _, Listed, Manifest, Recovered, Refusal, Replay, SnapshotHead, Tally,
 };
 use crate::startup::data_dir::{DataDir, DataDirError};
+use crate::startup::state_dir::{StateDir, StateDirError};
 
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Check {
-    /// A data directory, or the directory of the journal in one: that is to be given where `appenddirname` is not what
-    /// it is by default.
+    /// As [`StateDir::find`] takes it.
     pub dir: PathBuf,
     pub repair: bool,
 }
 
 #[derive(Debug, thiserror::Error)]
 pub enum CheckError {
-    #[error("there is no journal in {} or in {}", .0.display(), journal_in(.0).display())]
-    NoJournal(PathBuf),
+    #[error(transparent)]
+    Nowhere(#[from] StateDirError),
     #[error(transparent)]
     Dir(#[from] DataDirError),
     #[error("{0}")]
     Io(#[from] io::Error),
-}
-
-/// Where the journal of a data directory is by default.
-fn journal_in(data_dir: &Path) -> PathBuf {
-    data_dir.join(Config::default().appenddirname.path().unwrap_or(Path::new("")))
 }
 
 /// What a start would make of the files.
@@ -49,9 +43,9 @@ enum Outcome {
 impl Check {
     /// Says what there is. Returns whether a server would start.
     pub fn run(&self, out: &mut impl Write) -> Result<bool, CheckError> {
-        let (data_dir, journal_dir) = self.find()?;
+        let StateDir { data_dir, path } = StateDir::find(&self.dir)?;
         let _held = self.hold(&data_dir)?;
-        let disk = Directory::new(journal_dir);
+        let disk = Directory::new(path);
         writeln!(out, "{}", disk.path().display())?;
         let mut looked = Look::at(&disk);
         while let Some(cut) = looked.cut().filter(|_| self.repair) {
@@ -65,21 +59,6 @@ impl Check {
         looked.tell_files(&disk, out)?;
         looked.tell_outcome(out)?;
         Ok(!matches!(looked.outcome, Outcome::Refused(_)))
-    }
-
-    /// The data directory, and that of the journal.
-    fn find(&self) -> Result<(PathBuf, PathBuf), CheckError> {
-        let inner = journal_in(&self.dir);
-        if inner.is_dir() {
-            return Ok((self.dir.clone(), inner));
-        }
-        let names = Directory::new(&self.dir).names()?;
-        if !names.iter().any(|name| Manifest::knows(name)) {
-            return Err(CheckError::NoJournal(self.dir.clone()));
-        }
-        let path = std::fs::canonicalize(&self.dir)?;
-        let data_dir = path.parent().unwrap_or(&path).to_owned();
-        Ok((data_dir, path))
     }
 
     fn hold(&self, data_dir: &Path) -> Result<Option<DataDir>, DataDirError> {

@@ -14,7 +14,6 @@
 //!
 //! With `appendonly no` there is no journal; the snapshot takes the place of all files there are.
 
-use std::fs::File;
 use std::io;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -25,7 +24,7 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 use crate::core::{Piece, Shared, WRITER};
 use crate::error::CommandError;
 use crate::ids::{ReactorId, Stamp};
-use crate::journal::{Directory, Disk as _, DiskFile as _, Files, Listed, SnapshotHead, Totals};
+use crate::journal::{Directory, Disk as _, Files, NewSnapshot};
 use crate::reactor::{Helper, Order, Plant};
 use crate::saves::{Request, Whom};
 use crate::txn::Cut;
@@ -36,8 +35,6 @@ const PIECES_AHEAD: usize = 2;
 const LOOK_EVERY: Duration = Duration::from_millis(50);
 /// How long it waits before it tries again to store the manifest.
 const STORE_AGAIN: Duration = Duration::from_secs(1);
-/// `rdb-save-incremental-fsync`: so many bytes are made durable at once, as in Redis.
-const SYNC_BYTES: u64 = 4 << 20;
 
 /// Where a reactor puts the pieces of a snapshot.
 #[derive(Clone, Debug)]
@@ -193,7 +190,7 @@ impl Saver {
     }
 
     /// Makes a cut, and writes what all shards had at that moment.
-    fn walk(&self, cut: Cut) -> io::Result<NewFile> {
+    fn walk(&self, cut: Cut) -> io::Result<NewSnapshot<Directory>> {
         let reactors = self.shared.reactors();
         let (sender, pieces) = sync_channel(reactors * PIECES_AHEAD);
         let is_abandoned = Arc::new(AtomicBool::new(false));
@@ -229,16 +226,18 @@ impl Saver {
     }
 
     /// Writes a piece; the first makes the file.
-    fn write(&self, file: Option<NewFile>, piece: Piece) -> io::Result<Option<NewFile>> {
-        let mut file = file.map_or_else(|| NewFile::create(self.files.disk(), piece.head), Ok)?;
+    fn write(
+        &self,
+        file: Option<NewSnapshot<Directory>>,
+        piece: Piece,
+    ) -> io::Result<Option<NewSnapshot<Directory>>> {
+        let mut file = file.map_or_else(|| NewSnapshot::create(self.files.disk(), piece.head), Ok)?;
         let Some(mut chunk) = piece.chunk else { return Ok(Some(file)) };
         let config = self.shared.config();
-        let tally = chunk.tally();
-        file.append(chunk.seal(), config.rdb_save_incremental_fsync)?;
-        file.keys += tally.keys;
-        file.totals.add(tally);
-        self.shared.saves.note_written(tally.keys);
-        self.rest(tally.keys.saturating_mul(config.rdb_key_save_delay.unsigned_abs().into()));
+        let keys = chunk.tally().keys;
+        file.append(&mut chunk, config.rdb_save_incremental_fsync)?;
+        self.shared.saves.note_written(keys);
+        self.rest(keys.saturating_mul(config.rdb_key_save_delay.unsigned_abs().into()));
         Ok(Some(file))
     }
 
@@ -249,56 +248,6 @@ impl Saver {
             let step = left.min(LOOK_EVERY);
             std::thread::sleep(step);
             left -= step;
-        }
-    }
-}
-
-/// A snapshot's file being written; removed if it does not become one.
-#[derive(Debug)]
-struct NewFile {
-    disk: Directory,
-    head: SnapshotHead,
-    file: File,
-    at: u64,
-    synced: u64,
-    keys: u64,
-    totals: Totals,
-    is_whole: bool,
-}
-
-impl NewFile {
-    fn create(disk: &Directory, head: SnapshotHead) -> io::Result<Self> {
-        let (file, totals) = (head.create(disk)?, Totals::default());
-        let disk = disk.clone();
-        let mut file = Self { disk, head, file, at: 0, synced: 0, keys: 0, totals, is_whole: false };
-        file.append(&head.bytes(), false)?;
-        Ok(file)
-    }
-
-    fn append(&mut self, bytes: &[u8], syncs: bool) -> io::Result<()> {
-        self.file.write_all_at(bytes, self.at)?;
-        self.at += bytes.len() as u64;
-        if syncs && self.at - self.synced >= SYNC_BYTES {
-            self.file.sync_data()?;
-            self.synced = self.at;
-        }
-        Ok(())
-    }
-
-    /// Writes the end, and makes it the state.
-    fn install(mut self, files: &mut Files<Directory>, journals: Option<Vec<Listed>>) -> io::Result<u64> {
-        self.append(&self.totals.footer(), false)?;
-        files.install(&self.head, &self.file, journals)?;
-        self.is_whole = true;
-        Ok(self.keys)
-    }
-}
-
-impl Drop for NewFile {
-    fn drop(&mut self) {
-        // If that fails as well, the next clean-up removes it.
-        if !self.is_whole {
-            let _ = self.head.remove_new(&self.disk);
         }
     }
 }

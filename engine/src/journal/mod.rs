@@ -68,7 +68,7 @@ pub use header::{FORMAT_VERSION, HeaderError};
 pub use manifest::{Listed, Manifest, ManifestError};
 pub use recover::{Recovered, Refusal, Replay};
 pub use snapshot::{
-    CHUNK_BYTES, Chunk, ChunkPlace, Clock, Keys, ReadChunk, Snapshot, SnapshotEntry, SnapshotError,
-    SnapshotHead, Tally, Totals,
+    CHUNK_BYTES, Chunk, ChunkPlace, Clock, Keys, NewSnapshot, ReadChunk, Snapshot, SnapshotEntry,
+    SnapshotError, SnapshotHead, Tally, Totals,
 };
 pub use writer::{DiskNews, Job, Writer};

@@ -2,7 +2,8 @@
 //!
 //! `host` reads what the machine offers; `kernel`, `limits` and `cores` are functions of what it read, so each
 //! verdict and each text is tested with values. `data_dir`, `listen` and `pidfile` take hold of what the server
-//! keeps for life and let go when dropped. `banner` says what came of it.
+//! keeps for life and let go when dropped. `banner` says what came of it. `state_dir` is for those that look at a
+//! directory without a configuration.
 //!
 //! Invariant: an error or a warning names what was found and the exact remedy.
 
@@ -14,6 +15,7 @@ pub mod kernel;
 pub mod limits;
 pub mod listen;
 pub mod pidfile;
+pub mod state_dir;
 
 use std::sync::Arc;
 

@@ -25,12 +25,14 @@
 //! Invariants: without its footer, at the very end, a file is not whole. The footer's counts are those of the chunks'
 //! headers. The access clock of a key is what its entry has, and means something under the policies its clock is of.
 
+mod new;
 mod reader;
 mod writer;
 
 use super::header::Magic;
 use crate::ids::Stamp;
 
+pub use new::NewSnapshot;
 pub use reader::{ChunkPlace, Keys, ReadChunk, Snapshot, SnapshotEntry, SnapshotError};
 pub use writer::{Chunk, Totals};
 
