@@ -1,9 +1,9 @@
 //! `bobbin-server`: reads the configuration, checks the machine and says what came of it; or checks the files of one
-//! that does not run, or asks one that runs whether it serves.
+//! that does not run, exports and imports them, or asks one that runs whether it serves.
 
 use std::{
     ffi::OsString,
-    io::{IsTerminal as _, Write as _},
+    io::{IsTerminal as _, Stderr, Write as _},
     process::ExitCode,
 };
 
@@ -15,6 +15,7 @@ use bobbin_engine::{
     server::Server,
     startup::{self, Host, Ready, banner::Banner},
     supervisor::Supervisor,
+    transfer::{Export, Import, Meter, Stop},
 };
 
 /// Threads allocate and free without meeting each other, and sizes are rounded up little.
@@ -28,6 +29,8 @@ fn main() -> ExitCode {
         Invocation::Help => print(config::USAGE),
         Invocation::Run(arguments) => start(&arguments),
         Invocation::Check(check) => run_check(&check),
+        Invocation::Export(export) => run_export(&export),
+        Invocation::Import(import) => run_import(&import),
         Invocation::Ping(arguments) => run_ping(&arguments),
         Invocation::Misuse => {
             eprint!("{}", config::USAGE);
@@ -47,6 +50,34 @@ fn run_check(check: &Check) -> ExitCode {
         Ok(true) => ExitCode::SUCCESS,
         Ok(false) => ExitCode::FAILURE,
         Err(failure) => failed(&failure),
+    }
+}
+
+fn run_export(export: &Export) -> ExitCode {
+    transfer(|meter, stop| Ok(format!("{}: {}\n", export.run(meter, stop)?, export.file.display())))
+}
+
+fn run_import(import: &Import) -> ExitCode {
+    transfer(|meter, stop| Ok(format!("{}: {}\n", import.run(meter, stop)?, import.dir.display())))
+}
+
+/// Says how far it is on standard error, and what came of it on standard output.
+fn transfer(
+    run: impl FnOnce(&mut Meter<Stderr>, &Stop) -> Result<String, Box<dyn std::error::Error>>,
+) -> ExitCode {
+    let stop = match Stop::on_signals() {
+        Ok(stop) => stop,
+        Err(failure) => return failed(&failure),
+    };
+    let stderr = std::io::stderr();
+    let is_terminal = stderr.is_terminal();
+    let ended = run(&mut Meter::new(stderr, is_terminal), &stop);
+    match ended {
+        Ok(text) => print(&text),
+        Err(failure) => {
+            let code = failed(failure.as_ref());
+            stop.exit_code().map_or(code, ExitCode::from)
+        }
     }
 }
 

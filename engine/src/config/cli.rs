@@ -6,8 +6,9 @@
 
 use std::{ffi::OsString, os::unix::ffi::OsStrExt as _, path::PathBuf};
 
-use super::syntax;
+use super::{Config, syntax};
 use crate::check::Check;
+use crate::transfer::{Export, Import, Readers, Source};
 
 /// What to read the configuration from.
 #[derive(Debug, Default, PartialEq, Eq)]
@@ -23,6 +24,8 @@ pub struct Arguments {
 pub enum Invocation {
     Run(Arguments),
     Check(Check),
+    Export(Export),
+    Import(Import),
     /// Ask the server that these start whether it serves.
     Ping(Arguments),
     /// Words that ask for nothing.
@@ -34,6 +37,8 @@ pub enum Invocation {
 pub const USAGE: &str = "\
 Usage: bobbin-server [config-file] [-] [--directive value ...]
        bobbin-server check DIR [--repair]
+       bobbin-server export DIR FILE [--snapshot] [--redis 7.4] [--databases N] [--force]
+       bobbin-server import FILE DIR
        bobbin-server ping [config-file] [-] [--directive value ...]
        bobbin-server -v | --version
        bobbin-server -h | --help
@@ -45,12 +50,27 @@ check verifies the journal of a data directory that no server runs on; it ends w
 keeps that aside. ping asks the server that the same arguments start whether it serves;
 it ends with 0 if so. (A config file of such a name is ./check or ./ping.)
 
+export writes the keys of a data directory that no server runs on into one dump file,
+which redis-server loads as its dump.rdb, from 7.0 on. It needs memory for all of them,
+unless the journal is empty behind the last snapshot. --snapshot exports that snapshot
+alone, also while a server runs (have it made with BGSAVE). --redis 7.4 also takes
+hashes with fields that expire, which older ones do not load. --databases is to be
+given where the server's configuration does. A file that is there already is replaced
+only with --force.
+
+import makes a dump file the data of a directory that has none yet; a server started on
+that has its keys. It needs memory for the largest value alone. Keys whose time is over
+are left out, as redis-server does; libraries of functions are left out as well. Run both
+as the server's user. They end with 0 if all was done, and leave nothing half done.
+
 Examples:
        bobbin-server                            run with the defaults
        bobbin-server /etc/bobbin/bobbin.conf
        bobbin-server --port 7777 --save \"\" --appendonly no
        bobbin-server bobbin.conf --reactors 4 --loglevel verbose
        echo 'maxmemory 128mb' | bobbin-server -
+       bobbin-server import dump.rdb /var/lib/bobbin
+       bobbin-server export /var/lib/bobbin dump.rdb
 ";
 
 impl Invocation {
@@ -59,7 +79,10 @@ impl Invocation {
         match arguments.first().map(|first| first.as_bytes()) {
             Some(b"-v" | b"--version") => Self::Version,
             Some(b"-h" | b"--help") => Self::Help,
+            Some(b"check" | b"export" | b"import" | b"ping") if asks_for_help(&arguments[1..]) => Self::Help,
             Some(b"check") => parse_check(&arguments[1..]),
+            Some(b"export") => parse_export(&arguments[1..]).map_or(Self::Misuse, Self::Export),
+            Some(b"import") => parse_import(&arguments[1..]),
             Some(b"ping") => Self::Ping(Arguments::parse(&arguments[1..])),
             _ => Self::Run(Arguments::parse(arguments)),
         }
@@ -86,6 +109,57 @@ fn parse_check(arguments: &[OsString]) -> Invocation {
         ([dir], []) => Invocation::Check(Check { dir: dir.into(), repair: false }),
         ([dir], [option]) if *option == "--repair" => {
             Invocation::Check(Check { dir: dir.into(), repair: true })
+        }
+        _ => Invocation::Misuse,
+    }
+}
+
+fn asks_for_help(arguments: &[OsString]) -> bool {
+    matches!(arguments, [only] if *only == "--help" || *only == "-h")
+}
+
+/// A directory, a file, and perhaps how, in any order. An option's value is the word behind it.
+fn parse_export(arguments: &[OsString]) -> Option<Export> {
+    let mut export = Export {
+        dir: PathBuf::new(),
+        file: PathBuf::new(),
+        force: false,
+        source: Source::State,
+        readers: Readers::From7_0,
+        databases: Config::default().databases,
+    };
+    let mut places = Vec::new();
+    let mut words = arguments.iter();
+    while let Some(word) = words.next() {
+        match word.as_bytes() {
+            b"--force" => export.force = true,
+            b"--snapshot" => export.source = Source::Snapshot,
+            b"--redis" => {
+                export.readers = match words.next()?.as_bytes() {
+                    b"7.0" | b"7.2" => Readers::From7_0,
+                    b"7.4" => Readers::From7_4,
+                    _ => return None,
+                }
+            }
+            b"--databases" => {
+                let number = words.next()?.to_str()?.parse().ok();
+                export.databases = number.filter(|number| (1..=DATABASES_MAX).contains(number))?;
+            }
+            option if option.starts_with(b"--") => return None,
+            _ => places.push(PathBuf::from(word)),
+        }
+    }
+    [export.dir, export.file] = places.try_into().ok()?;
+    Some(export)
+}
+
+/// More than anybody has, and few enough to be made.
+const DATABASES_MAX: u32 = 1 << 20;
+
+fn parse_import(arguments: &[OsString]) -> Invocation {
+    match arguments {
+        [file, dir] if ![file, dir].iter().any(|word| word.as_bytes().starts_with(b"--")) => {
+            Invocation::Import(Import { file: file.into(), dir: dir.into() })
         }
         _ => Invocation::Misuse,
     }
@@ -211,6 +285,52 @@ mod tests {
             assert_eq!(parse(misuse), Invocation::Misuse, "{misuse:?}");
         }
         assert!(matches!(parse(&["./check"]), Invocation::Run(_)));
+    }
+
+    #[test]
+    fn data_are_exported_and_imported() {
+        let export = |source, readers, databases, force| {
+            let [dir, file] = ["data", "dump.rdb"].map(PathBuf::from);
+            Invocation::Export(Export { dir, file, force, source, readers, databases })
+        };
+        let plain = export(Source::State, Readers::From7_0, 16, false);
+        assert_eq!(parse(&["export", "data", "dump.rdb"]), plain);
+        assert_eq!(parse(&["export", "data", "dump.rdb", "--redis", "7.0"]), plain);
+        assert_eq!(
+            parse(&[
+                "export",
+                "--snapshot",
+                "data",
+                "--redis",
+                "7.4",
+                "dump.rdb",
+                "--databases",
+                "20",
+                "--force"
+            ]),
+            export(Source::Snapshot, Readers::From7_4, 20, true)
+        );
+        let import = Import { file: "dump.rdb".into(), dir: "data".into() };
+        assert_eq!(parse(&["import", "dump.rdb", "data"]), Invocation::Import(import));
+        for misuse in [
+            &["export"] as &[&str],
+            &["export", "data"],
+            &["export", "a", "b", "c"],
+            &["export", "a", "b", "--redis"],
+            &["export", "a", "b", "--redis", "6"],
+            &["export", "a", "b", "--databases", "0"],
+            &["export", "a", "b", "--databases", "x"],
+            &["export", "a", "b", "--port"],
+            &["import", "a"],
+            &["import", "a", "b", "c"],
+            &["import", "a", "--force"],
+        ] {
+            assert_eq!(parse(misuse), Invocation::Misuse, "{misuse:?}");
+        }
+        for word in ["check", "export", "import", "ping"] {
+            assert_eq!(parse(&[word, "--help"]), Invocation::Help);
+        }
+        assert!(matches!(parse(&["./export"]), Invocation::Run(_)));
     }
 
     #[test]

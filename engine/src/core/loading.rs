@@ -159,7 +159,8 @@ impl Core {
 }
 
 impl UnknownEffect {
-    fn value(at: u64, error: &impl ToString) -> Self {
+    /// `at`: the byte of the snapshot's file.
+    pub fn value(at: u64, error: &impl ToString) -> Self {
         Self::Value { at, what: error.to_string() }
     }
 

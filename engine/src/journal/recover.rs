@@ -9,6 +9,7 @@ use super::batch::Commands;
 use super::scan::{Ending, Scan};
 use super::snapshot::{self, Snapshot, SnapshotError};
 use super::{Cut, Disk, DiskFile, FileId, HeaderError, JournalFile, Listed, Manifest, ManifestError};
+use crate::extent::Extent;
 use crate::ids::Stamp;
 
 /// What is to be done about a file.
@@ -83,29 +84,49 @@ pub struct Replay<'d, D: Disk> {
     /// The file being read, if there is one.
     scan: Option<Scan<D::File>>,
     journal: usize,
+    /// Bytes of all journal files, when they were looked at first.
+    journal_lens: Vec<u64>,
     torn: Option<Cut>,
     is_over: bool,
 }
 
+/// A state, and its snapshot if it has one.
+pub(super) type WithSnapshot<'d, D> = (Replay<'d, D>, Option<Snapshot<<D as Disk>::File>>);
+
 impl<'d, D: Disk> Replay<'d, D> {
     /// Reads the manifest and looks whether all its files are there. A directory without files is an empty state.
     pub fn open(disk: &'d D) -> Result<Self, Refusal> {
-        let manifest = match Manifest::load(disk) {
-            Ok(Some(manifest)) => manifest,
-            Ok(None) => no_manifest(disk)?,
-            Err(ManifestError::Io(cause)) => return Err(io_refusal(disk, Manifest::NAME, cause)),
-            Err(ManifestError::Damaged) => {
-                return Err(damaged(disk, Manifest::NAME, 0, ManifestError::Damaged.to_string(), None));
-            }
-            Err(error @ ManifestError::Newer(_)) => {
-                let path = disk.path().join(Manifest::NAME);
-                return Err(Refusal::Newer { path, what: error.to_string() });
-            }
-        };
-        let mut replay = Self { disk, manifest, scan: None, journal: 0, torn: None, is_over: false };
+        let mut replay = Self::of(disk, load_manifest(disk)?);
         replay.check_journals()?;
         replay.is_over = !replay.begin_journal()?;
         Ok(replay)
+    }
+
+    /// The snapshot alone: there are no batches. A server may run on the directory meanwhile, and put another snapshot
+    /// in the place of this one; an open file stays.
+    pub fn open_snapshot(disk: &'d D) -> Result<WithSnapshot<'d, D>, Refusal> {
+        let open = || {
+            let mut manifest = load_manifest(disk)?;
+            manifest.journals.clear();
+            Ok(Self { is_over: true, ..Self::of(disk, manifest) })
+        };
+        let mut replay = open()?;
+        loop {
+            match replay.snapshot() {
+                Ok(snapshot) => return Ok((replay, snapshot)),
+                Err(refusal) => {
+                    let now = open()?;
+                    if now.manifest.snapshot == replay.manifest.snapshot {
+                        return Err(refusal);
+                    }
+                    replay = now;
+                }
+            }
+        }
+    }
+
+    fn of(disk: &'d D, manifest: Manifest) -> Self {
+        Self { disk, manifest, scan: None, journal: 0, journal_lens: Vec::new(), torn: None, is_over: false }
     }
 
     pub fn manifest(&self) -> &Manifest {
@@ -115,6 +136,14 @@ impl<'d, D: Disk> Replay<'d, D> {
     /// The stamp behind the last batch that has been read.
     pub fn reached(&self) -> Stamp {
         self.scan.as_ref().map_or(Stamp(1), Scan::next)
+    }
+
+    /// Bytes of the journal: of all files, and of what has been read.
+    pub fn journal_extent(&self) -> Extent {
+        let total = self.journal_lens.iter().sum();
+        let before = self.journal_lens.iter().take(self.journal).sum::<u64>();
+        let done = before + self.scan.as_ref().map_or(0, Scan::group_at);
+        Extent { done: if self.is_over { total } else { done }, total }
     }
 
     /// The snapshot, if the state has one. The batches come after it.
@@ -243,7 +272,8 @@ impl<D: Disk> Replay<'_, D> {
     }
 
     /// What can be known before anything is read: files are there, and are those that the manifest means.
-    fn check_journals(&self) -> Result<(), Refusal> {
+    fn check_journals(&mut self) -> Result<(), Refusal> {
+        let mut lens = Vec::new();
         for (journal, listed) in self.manifest.journals.iter().enumerate() {
             let (name, cut) = (listed.id.to_string(), Cut { journal, at: 0, len: 0 });
             let file = self.open_file(&name, Some(cut))?;
@@ -253,7 +283,9 @@ impl<D: Disk> Replay<'_, D> {
                 let what = "it is another file than the manifest means".to_owned();
                 return Err(damaged(self.disk, &name, 0, what, Some(cut)));
             }
+            lens.push(file.len().map_err(|cause| io_refusal(self.disk, &name, cause))?);
         }
+        self.journal_lens = lens;
         Ok(())
     }
 
@@ -281,6 +313,18 @@ fn io_refusal(disk: &impl Disk, name: &str, cause: io::Error) -> Refusal {
 
 fn damaged(disk: &impl Disk, name: &str, at: u64, what: String, cut: Option<Cut>) -> Refusal {
     Refusal::Damaged { dir: disk.path().to_owned(), path: disk.path().join(name), at, what, cut }
+}
+
+fn load_manifest(disk: &impl Disk) -> Result<Manifest, Refusal> {
+    match Manifest::load(disk) {
+        Ok(Some(manifest)) => Ok(manifest),
+        Ok(None) => no_manifest(disk),
+        Err(ManifestError::Io(cause)) => Err(io_refusal(disk, Manifest::NAME, cause)),
+        Err(error @ ManifestError::Damaged) => Err(damaged(disk, Manifest::NAME, 0, error.to_string(), None)),
+        Err(error @ ManifestError::Newer(_)) => {
+            Err(Refusal::Newer { path: disk.path().join(Manifest::NAME), what: error.to_string() })
+        }
+    }
 }
 
 /// A directory without a manifest has nothing in it yet; at most a journal file that was being made.

@@ -43,4 +43,5 @@ mod stream;
 mod stream_group;
 mod string;
 mod transaction;
+mod transfer;
 mod zset;

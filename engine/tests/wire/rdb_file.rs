@@ -14,7 +14,7 @@ use fastrand::Rng;
 use super::dump::{Payload, bulk, hashes, lists, not_error, scripted, sets, streams, strings, zsets};
 use crate::support::{Client, Server, oracle_with};
 
-const DATABASES: usize = 3;
+pub(crate) const DATABASES: usize = 3;
 const STRING_LEN_MAX: usize = 512 << 20;
 
 /// A key of a file, its value as bytes.
@@ -49,14 +49,14 @@ fn limits() -> Limits {
 }
 
 /// A redis-server on a dump file of this directory, or on none.
-fn oracle_on(dir: &Path, directives: &[&str]) -> Server {
+pub(crate) fn oracle_on(dir: &Path, directives: &[&str]) -> Server {
     let dir = dir.to_str().expect("a path that is text");
     oracle_with(&[&["--dir", dir, "--enable-debug-command", "yes"], directives].concat())
 }
 
 /// Values of all types and encodings over three databases, every third with a deadline. Returns which of the payloads
 /// are the same as Bobbin's.
-fn fill(client: &mut Client) -> Vec<(String, Payload)> {
+pub(crate) fn fill(client: &mut Client) -> Vec<(String, Payload)> {
     let group = [
         "XADD k 1-1 a 1",
         "XADD k 2-1 a 1",
@@ -108,13 +108,13 @@ fn write(path: &Path, saved: &[Saved], compression: Compression, checksum: Check
 }
 
 /// What redis-server says of a key.
-fn facts(client: &mut Client, key: &str) -> [Value; 4] {
+pub(crate) fn facts(client: &mut Client, key: &str) -> [Value; 4] {
     ["TYPE", "PEXPIRETIME", "DEBUG DIGEST-VALUE", "OBJECT ENCODING"]
         .map(|question| client.run(&format!("{question} {key}")))
 }
 
 /// The type and the value of what DUMP answers.
-fn dumped(client: &mut Client, key: &str) -> Vec<u8> {
+pub(crate) fn dumped(client: &mut Client, key: &str) -> Vec<u8> {
     const FOOTER_LEN: usize = 2 + 8;
     let mut payload = bulk(client.run(&format!("DUMP {key}")));
     payload.truncate(payload.len() - FOOTER_LEN);

@@ -69,6 +69,11 @@ impl<F: DiskFile> Snapshot<F> {
         &self.chunks
     }
 
+    /// Of all chunks.
+    pub fn bytes(&self) -> u64 {
+        self.chunks.iter().map(|chunk| chunk.len).sum()
+    }
+
     /// How many keys there are in each database that has any.
     pub fn tallies(&self) -> &[Tally] {
         &self.tallies

@@ -1,0 +1,250 @@
+//! `bobbin-server import FILE DIR`: a dump file as the state of a data directory.
+//!
+//! It becomes a snapshot, from which a server starts with any number of reactors. What is read is what `rdb::file` reads:
+//! every version up to Redis 7.4's. Keys whose time is over are left out, as redis-server leaves them out when it
+//! loads; functions and what modules keep beside keys are passed over, and told.
+//!
+//! Refused: a directory with a state that is not empty, and one that a server runs on. Of a key that a file has twice,
+//! which no server writes, the last value is kept.
+
+use std::collections::BTreeSet;
+use std::fmt;
+use std::fs::File;
+use std::io::{self, Write};
+use std::os::unix::ffi::OsStrExt as _;
+use std::path::PathBuf;
+use std::time::{SystemTime, UNIX_EPOCH};
+
+use super::{Meter, Stop, Stopped};
+use crate::config::Config;
+use crate::extent::Extent;
+use crate::ids::Stamp;
+use crate::journal::{
+    Chunk, Clock, Directory, Disk as _, DiskFile as _, Files, Manifest, NewSnapshot, Refusal, Replay,
+    SnapshotHead,
+};
+use crate::rdb::{Access, Checksum, Compression, FileError, FileReader, Item, Limits, Record};
+use crate::startup::data_dir::{DataDir, DataDirError};
+use crate::startup::state_dir::StateDir;
+use crate::store::{Entry, EvictConfig, Policy};
+
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Import {
+    pub file: PathBuf,
+    /// A data directory; made if it is not there.
+    pub dir: PathBuf,
+}
+
+#[derive(Debug, thiserror::Error)]
+pub enum ImportError {
+    #[error("can't read {}: {cause}", path.display())]
+    Read { path: PathBuf, cause: io::Error },
+    #[error("{}: {error}", path.display())]
+    File { path: PathBuf, error: FileError },
+    #[error("{}: at byte {at}: {database} is no number of a database", path.display())]
+    Database { path: PathBuf, at: u64, database: u64 },
+    #[error(transparent)]
+    Dir(#[from] DataDirError),
+    #[error(transparent)]
+    Refused(#[from] Refusal),
+    #[error("{} has data already. Name a directory that has none, or move those away", .0.display())]
+    NotEmpty(PathBuf),
+    #[error("can't write to {}: {cause}", path.display())]
+    Write { path: PathBuf, cause: io::Error },
+    #[error(transparent)]
+    Stopped(#[from] Stopped),
+}
+
+/// What has been imported.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Imported {
+    pub keys: u64,
+    pub databases: BTreeSet<u32>,
+    /// Keys that are left out because their time is over.
+    pub expired: u64,
+}
+
+impl fmt::Display for Imported {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { keys, databases, expired } = self;
+        write!(f, "{keys} keys in {} databases", databases.len())?;
+        if *expired > 0 {
+            write!(f, ", {expired} left out whose time is over")?;
+        }
+        let needed = databases.last().map_or(0, |last| last + 1);
+        if needed > Config::default().databases {
+            write!(f, "; start the server with --databases {needed} or more")?;
+        }
+        Ok(())
+    }
+}
+
+/// All batches up to it are in the snapshot; there are none.
+const STAMP: Stamp = Stamp(1);
+/// The number of the last database that a server can have.
+const DATABASE_MAX: u32 = i32::MAX as u32 - 1;
+
+impl Import {
+    pub fn run(&self, meter: &mut Meter<impl Write>, stop: &Stop) -> Result<Imported, ImportError> {
+        let read = |cause| ImportError::Read { path: self.file.clone(), cause };
+        let source = File::open(&self.file).map_err(read)?;
+        let total = source.len().map_err(read)?;
+        let mut reader = FileReader::open(source, Checksum::Checked, usize::MAX)
+            .map_err(|error| self.file_error(error))?;
+        let config = Config { dir: self.dir.as_os_str().as_bytes().into(), ..Config::default() };
+        let held = DataDir::open(&config)?;
+        let path = StateDir::of(held.path()).path;
+        let disk = Directory::make(&path).map_err(|cause| ImportError::Write { path, cause })?;
+        let manifest = empty_manifest(&disk)?;
+        let mut taker = Taker::new(&disk);
+        meter.begin("importing");
+        let mut functions = 0;
+        while let Some(item) = reader.next_item().map_err(|error| self.file_error(error))? {
+            match item {
+                Item::Key(record) => self.take(&mut taker, &record)?,
+                Item::Fact { name: b"aof-base", value: b"1" } => meter.warn(format_args!(
+                    "{} is the base of an append-only file: what the files after it have is not in it",
+                    self.file.display()
+                )),
+                Item::Functions { .. } => functions += 1,
+                Item::Module { name } => {
+                    meter.warn(format_args!("what the module {name} keeps beside its keys is left out"));
+                }
+                Item::Fact { .. } | Item::Sizes { .. } => {}
+            }
+            stop.check()?;
+            meter.show(Extent { done: reader.offset(), total }, taker.imported.keys);
+        }
+        if functions > 0 {
+            meter.warn(format_args!("libraries of functions are left out: {functions}"));
+        }
+        stop.check()?;
+        taker.finish(manifest).map_err(|cause| write_error(&disk, cause))
+    }
+
+    fn file_error(&self, error: FileError) -> ImportError {
+        ImportError::File { path: self.file.clone(), error }
+    }
+
+    fn take(&self, taker: &mut Taker<'_>, record: &Record<'_>) -> Result<(), ImportError> {
+        let database = record.database;
+        let number = u32::try_from(database).ok().filter(|&number| number <= DATABASE_MAX);
+        let number = number.ok_or_else(|| {
+            let path = self.file.clone();
+            ImportError::Database { path, at: record.at, database }
+        })?;
+        let entry = record.entry(&taker.limits).map_err(|error| self.file_error(error))?;
+        if taker.is_over(record) {
+            taker.imported.expired += 1;
+            return Ok(());
+        }
+        taker.take(number, &entry, record.access).map_err(|cause| write_error(taker.disk, cause))
+    }
+}
+
+fn write_error(disk: &Directory, cause: io::Error) -> ImportError {
+    ImportError::Write { path: disk.path().to_owned(), cause }
+}
+
+/// The manifest of a directory, if there is no state in it.
+fn empty_manifest(disk: &Directory) -> Result<Manifest, ImportError> {
+    let mut replay = Replay::open(disk)?;
+    let is_empty = replay.manifest().snapshot.is_none() && replay.next_batch()?.is_none();
+    let recovered = replay.finish()?;
+    if is_empty && recovered.torn.is_none() {
+        Ok(recovered.manifest)
+    } else {
+        Err(ImportError::NotEmpty(disk.path().to_owned()))
+    }
+}
+
+/// Values on their way into a snapshot.
+struct Taker<'d> {
+    disk: &'d Directory,
+    now_ms: u64,
+    limits: Limits,
+    /// Of the first key: a file has the clocks of one policy.
+    clock: Clock,
+    chunk: Chunk,
+    /// From the first chunk on.
+    file: Option<NewSnapshot<Directory>>,
+    imported: Imported,
+}
+
+impl<'d> Taker<'d> {
+    fn new(disk: &'d Directory) -> Self {
+        let now_ms = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default().as_millis() as u64;
+        Self {
+            disk,
+            now_ms,
+            limits: Config::default().value_limits(&mut fastrand::Rng::new()),
+            clock: Clock::None,
+            chunk: Chunk::new(Compression::On),
+            file: None,
+            imported: Imported::default(),
+        }
+    }
+
+    /// Whether its time is over. Source: redis-server 7.0.15, which loads what expires at this very moment.
+    fn is_over(&self, record: &Record<'_>) -> bool {
+        record.expiry_ms.is_some_and(|at_ms| at_ms < self.now_ms)
+    }
+
+    fn take(&mut self, database: u32, entry: &Entry, access: Option<Access>) -> io::Result<()> {
+        if self.imported.keys == 0 {
+            self.clock = match access {
+                Some(Access::IdleSecs(_)) => Clock::Lru,
+                Some(Access::Frequency(_)) => Clock::Lfu,
+                None => Clock::None,
+            };
+        }
+        if self.chunk.is_full() || self.chunk.tally().database != database {
+            self.flush()?;
+            self.chunk.restart(database);
+        }
+        self.chunk.push(entry, self.access_clock(access));
+        self.imported.keys += 1;
+        self.imported.databases.insert(database);
+        Ok(())
+    }
+
+    fn access_clock(&self, access: Option<Access>) -> Option<u32> {
+        let of = |policy| EvictConfig { policy, ..EvictConfig::default() };
+        match (self.clock, access?) {
+            (Clock::Lru, Access::IdleSecs(secs)) => {
+                Some(of(Policy::AllKeysLru).access_for_idle_time(secs, self.now_ms))
+            }
+            (Clock::Lfu, Access::Frequency(frequency)) => {
+                Some(of(Policy::AllKeysLfu).access_for_frequency(frequency, self.now_ms))
+            }
+            _ => None,
+        }
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        if self.chunk.is_empty() {
+            return Ok(());
+        }
+        let mut file = self.file.take().map_or_else(|| self.create(), Ok)?;
+        file.append(&mut self.chunk, true)?;
+        self.file = Some(file);
+        Ok(())
+    }
+
+    fn create(&self) -> io::Result<NewSnapshot<Directory>> {
+        let head = SnapshotHead { stamp: STAMP, made_ms: self.now_ms, clock: self.clock };
+        NewSnapshot::create(self.disk, head)
+    }
+
+    /// Makes what has been taken the state.
+    fn finish(mut self, manifest: Manifest) -> io::Result<Imported> {
+        self.flush()?;
+        let file = self.file.take().map_or_else(|| self.create(), Ok)?;
+        // Should the end come in between, there is a manifest that does without the snapshot.
+        manifest.store(self.disk)?;
+        let mut files = Files::new(self.disk.clone(), manifest);
+        file.install(&mut files, Some(Vec::new()))?;
+        files.clean()?;
+        Ok(self.imported)
+    }
+}
