@@ -1,4 +1,4 @@
-//! The rules that transactions over shards rest on, so that a test can break one and see that it matters.
+//! The rules that transactions over shards and scopes rest on, so that a test can break one and see that it matters.
 //!
 //! Only the feature `breakable-rules`, which this crate's tests turn on for themselves, lets a rule be broken, for the
 //! thread that asks for it. Without it a rule holds, at compile time.
@@ -67,6 +67,14 @@ rules! {
     TheGoneDoNotWait,
     /// And watches nothing.
     TheGoneDoNotWatch,
+    /// A write is refused if another node writes one of its keys.
+    WritesMindScopes,
+    /// So is a block, as a whole.
+    BlocksMindScopes,
+    /// And a wait that has begun, once another node writes one of its keys.
+    WaitsMindScopes,
+    /// A change of scopes is answered when every core goes by it.
+    ChangesReachAllCores,
 }
 
 /// Whether a rule holds.

@@ -33,6 +33,7 @@ use crate::conn::{BlockedState, Conn};
 use crate::errand::{AnyErrand, Asked, Everywhere, Targets};
 use crate::error::CommandError;
 use crate::ids::{ConnId, ReactorId, ReplyTo};
+use crate::rules::{Rule, holds};
 
 const ALL_KEYS: CommandError = CommandError::Redirected(Cow::Borrowed(
     "CROSSSCOPE the command changes all keys, and other nodes write some of them",
@@ -67,9 +68,9 @@ impl Core {
         let table = &self.env.scopes.table;
         if conn.multi.is_open {
             let runs = row.has(flag::RUNS_QUEUE) && !conn.multi.is_aborted;
-            return if runs { check_block(table, conn) } else { Ok(()) };
+            return if runs && holds(Rule::BlocksMindScopes) { check_block(table, conn) } else { Ok(()) };
         }
-        check_request(table, row, args)
+        if holds(Rule::WritesMindScopes) { check_request(table, row, args) } else { Ok(()) }
     }
 
     /// Takes over the newest scopes. Whoever changes them has every core do this afterwards; whatever the order of several
@@ -86,7 +87,8 @@ impl Core {
 
     /// Ends a wait for keys that this node does not write. False if it waits for none.
     pub(super) fn end_misdirected_wait(&mut self, id: ConnId) -> bool {
-        let Some(conn) = self.conns.find(id).filter(|_| self.env.has_scopes) else { return false };
+        let minds = self.env.has_scopes && holds(Rule::WaitsMindScopes);
+        let Some(conn) = self.conns.find(id).filter(|_| minds) else { return false };
         let waits = conn.blocked.as_ref().filter(|blocked| blocked.state == BlockedState::Waiting);
         let Some((row, args)) = waits.and_then(|blocked| blocked.request.as_ref()) else { return false };
         let Err(error) = check_request(&self.env.scopes.table, row, args.as_args()) else { return false };
@@ -112,7 +114,8 @@ impl Core {
     pub fn scopes_changed(&mut self, change: ScopeChange, outcome: Result<(), String>) {
         let ScopeChange { asked, reply_to, .. } = change;
         let Err(reason) = outcome else {
-            let targets = self.targets(Targets::All);
+            let all = holds(Rule::ChangesReachAllCores);
+            let targets = self.targets(if all { Targets::All } else { Targets::One(self.id) });
             let errand: Arc<dyn AnyErrand> = Arc::new(Everywhere(Self::adopt_scopes));
             return self.visit_all(reply_to, asked, &errand, targets);
         };

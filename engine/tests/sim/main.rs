@@ -10,6 +10,7 @@ mod history;
 mod pubsub;
 mod record;
 mod rules;
+mod scopes;
 mod transactions;
 mod workload;
 mod world;

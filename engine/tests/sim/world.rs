@@ -1,19 +1,22 @@
 //! A whole server in one thread: cores, lanes and clients under a scheduler with a seed.
 //!
 //! Every step the scheduler picks one thing that may happen next: a batch arrives, a client sends some bytes of its
-//! next requests, a client goes away, time passes. Lanes keep their order, as the real ones do; between lanes
+//! next requests, a client goes away, the control thread changes scopes, time passes. Lanes keep their order, as the real ones do; between lanes
 //! anything may overtake anything. A lane has room for few batches; a core that has one left over, or a deadline, is
 //! looked at when its time has come, and not before. Equal seeds give equal runs.
 
 use std::collections::VecDeque;
 use std::sync::Arc;
 
+use bobbin_cluster::NodeName;
+use bobbin_cluster::catalog::{Catalog, CatalogLog, Change};
 use bobbin_engine::config::Config;
 use bobbin_engine::conn::{Accepted, Endpoints};
-use bobbin_engine::core::{About, Core, Now, Piece, Shared, Stopwatch};
+use bobbin_engine::core::{About, Core, Now, Piece, ScopeChange, Shared, Stopwatch};
 use bobbin_engine::ids::{ConnId, ReactorId};
 use bobbin_engine::journal;
 use bobbin_engine::mesh::Batch;
+use bobbin_engine::scopes::Scopes;
 use bobbin_proto::Value;
 use bobbin_proto::decode::decode;
 
@@ -69,6 +72,11 @@ pub(crate) struct World {
     pub(crate) clients: Vec<Client>,
     /// Sockets that are being closed: their cores are told later.
     closing: Vec<(usize, ConnId)>,
+    shared: Arc<Shared>,
+    /// The catalog as the control thread has it, of the nodes `us`, which this is, and `them`.
+    catalog: CatalogLog,
+    /// Changes of it that the control thread is asked for.
+    scope_changes: VecDeque<ScopeChange>,
     pub(crate) now_us: u64,
     /// What those of the cores have done that keep effects, in the order of the stamps.
     pub(crate) journal: Vec<journal::Batch>,
@@ -94,9 +102,12 @@ impl World {
         let mut world = Self {
             rng: fastrand::Rng::with_seed(seed),
             cores: (0..cores).map(core).collect(),
+            shared,
             lanes: (0..cores).map(|_| (0..cores).map(|_| VecDeque::new()).collect()).collect(),
             clients: (0..clients).map(|_| Client::default()).collect(),
             closing: Vec::new(),
+            catalog: catalog(),
+            scope_changes: VecDeque::new(),
             now_us: 1_000_000_000_000_000,
             journal: Vec::new(),
             journal_file: None,
@@ -130,7 +141,8 @@ impl World {
             .filter(|&client| self.clients[client].home.is_some() && !self.clients[client].unsent.is_empty())
             .collect();
         let busy: Vec<usize> = (0..self.cores.len()).filter(|&core| self.is_due(core)).collect();
-        let choices = arrivals.len() + senders.len() + busy.len() + self.closing.len();
+        let calls = arrivals.len() + senders.len() + busy.len();
+        let choices = calls + self.closing.len() + self.scope_changes.len().min(1);
         if choices == 0 {
             return self.wait();
         }
@@ -141,11 +153,24 @@ impl World {
             self.send(client);
         } else if let Some(&core) = busy.get(choice - arrivals.len() - senders.len()) {
             self.input(core, |_| {});
-        } else {
-            let (core, conn) = self.closing.swap_remove(choice - arrivals.len() - senders.len() - busy.len());
+        } else if choice < calls + self.closing.len() {
+            let (core, conn) = self.closing.swap_remove(choice - calls);
             self.input(core, |core| core.closed(conn));
+        } else {
+            self.change_scopes();
         }
         true
+    }
+
+    /// What the control thread does with a change.
+    fn change_scopes(&mut self) {
+        let Some(change) = self.scope_changes.pop_front() else { return };
+        let us = NodeName::new(b"us").expect("a name");
+        let saved = self.catalog.save(self.catalog.current().version(), change.change.clone());
+        let outcome =
+            saved.map(|_| self.shared.set_scopes(Arc::new(Scopes::new(self.catalog.clone(), Some(&us)))));
+        let outcome = outcome.map_err(|error| error.to_string());
+        self.input(change.reactor().index(), |core| core.scopes_changed(change, outcome));
     }
 
     fn is_due(&self, core: usize) -> bool {
@@ -244,6 +269,7 @@ impl World {
                 core.return_batch(ReactorId::from_index(to), batch);
             }
         }
+        self.scope_changes.extend(std::iter::from_fn(|| core.take_scope_change()));
         while let Some(action) = core.next_action() {
             if let Some(fd) = action.adopt {
                 self.clients[fd as usize].home = Some((index, action.conn));
@@ -265,6 +291,15 @@ impl World {
             }
         }
     }
+}
+
+fn catalog() -> CatalogLog {
+    let mut log = CatalogLog::new(Catalog::default(), 0);
+    for line in ["node us 10.0.0.1:1", "node them 10.0.0.2:1"] {
+        let change = Change::parse_line(line.as_bytes()).expect("a change");
+        log.save(log.current().version(), change).expect("it can be made");
+    }
+    log
 }
 
 /// The disk does at once what the writer asks for.
