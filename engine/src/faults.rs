@@ -8,9 +8,9 @@
 //!
 //! ```text
 //! written kill        the process ends as by kill -9
-//! rename 2 kill       the same, at the second file that is renamed
+//! rename 2 kill       the same, at the second file that is renamed since the lines have changed
 //! written ENOSPC      that is how it ended; or EIO
-//! write short         half of what is to be written is
+//! write short         half of what is to be written is; of the journal, or with `store` of another file
 //! load wait           for as long as the file says so
 //! ```
 //!
@@ -43,6 +43,12 @@ points! {
     Written = "written",
     /// The journal has been synced, and nobody knows yet.
     Synced = "synced",
+    /// Some of a snapshot, of a manifest, or of a header is about to be written.
+    Store = "store",
+    /// It is about to be synced.
+    Flush = "flush",
+    /// A reactor is about to go on with its part of a snapshot; a failure is the reactor's.
+    Walk = "walk",
     /// A file is about to be made.
     Create = "create",
     Rename = "rename",
@@ -52,10 +58,10 @@ points! {
 }
 
 #[cfg(feature = "faults")]
-pub use real::{part, pass, synced, written};
+pub use real::{part, pass, store, synced, written};
 
 #[cfg(not(feature = "faults"))]
-pub use none::{part, pass, synced, written};
+pub use none::{part, pass, store, synced, written};
 
 #[cfg(not(feature = "faults"))]
 mod none {
@@ -75,6 +81,11 @@ mod none {
     }
 
     #[inline]
+    pub const fn store(bytes: &[u8]) -> io::Result<&[u8]> {
+        Ok(bytes)
+    }
+
+    #[inline]
     pub const fn written(outcome: io::Result<usize>) -> io::Result<usize> {
         outcome
     }
@@ -87,10 +98,13 @@ mod none {
 
 #[cfg(feature = "faults")]
 mod real {
+    use std::collections::BTreeMap;
     use std::fs::File;
     use std::io;
+    use std::os::fd::AsRawFd as _;
     use std::os::unix::fs::FileExt as _;
-    use std::sync::atomic::{AtomicU64, Ordering};
+    use std::path::PathBuf;
+    use std::sync::{Mutex, MutexGuard, PoisonError};
     use std::time::Duration;
 
     use super::Point;
@@ -98,15 +112,19 @@ mod real {
 
     /// How often whoever waits looks again.
     const LOOK_EVERY: Duration = Duration::from_millis(1);
-    /// How often each point has been passed.
-    static PASSED: [AtomicU64; 8] = [const { AtomicU64::new(0) }; 8];
-    /// How long the journal's file was when it was last synced.
-    static SYNCED_LEN: AtomicU64 = AtomicU64::new(JournalFile::HEADER_LEN);
+    /// What is to happen, and how often each point has been passed since that was last changed.
+    static PASSED: Mutex<(String, BTreeMap<&str, u64>)> = Mutex::new((String::new(), BTreeMap::new()));
+    /// How long each of the journal's files was when it was last synced. Their names are never used again.
+    static SYNCED_LENS: Mutex<BTreeMap<PathBuf, u64>> = Mutex::new(BTreeMap::new());
+
+    fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+        mutex.lock().unwrap_or_else(PoisonError::into_inner)
+    }
 
     /// What is to happen now, at a point.
     fn told(point: Point) -> Option<String> {
-        let times = PASSED[point as usize].fetch_add(1, Ordering::Relaxed) + 1;
         let lines = std::fs::read_to_string(std::env::var_os("BOBBIN_FAULTS")?).ok()?;
+        let times = pass_again(point, &lines);
         let line = lines.lines().map(|line| line.split(' ').collect::<Vec<_>>());
         { line }.find_map(|words| match words[..] {
             [name, what] if name == point.name() => Some(what.to_owned()),
@@ -116,6 +134,17 @@ mod real {
             }
             _ => None,
         })
+    }
+
+    /// How often it has been passed with these lines.
+    fn pass_again(point: Point, lines: &str) -> u64 {
+        let mut passed = lock(&PASSED);
+        if passed.0 != lines {
+            *passed = (lines.to_owned(), BTreeMap::new());
+        }
+        let times = passed.1.entry(point.name()).or_default();
+        *times += 1;
+        *times
     }
 
     /// Passes a point: fails, or never comes back.
@@ -154,6 +183,15 @@ mod real {
         }
     }
 
+    /// Passes the point before bytes are stored. What is to be stored of them.
+    pub fn store(bytes: &[u8]) -> io::Result<&[u8]> {
+        match told(Point::Store).as_deref() {
+            None => Ok(bytes),
+            Some("short") => Ok(&bytes[..bytes.len().div_ceil(2)]),
+            Some(what) => happen(what).map(|()| bytes),
+        }
+    }
+
     /// How a write ended.
     pub fn written(outcome: io::Result<usize>) -> io::Result<usize> {
         pass(Point::Written).and(outcome)
@@ -164,10 +202,13 @@ mod real {
         let ended = pass(Point::Synced).and(outcome);
         let Some(file) = file else { return ended };
         let len = file.metadata()?.len();
+        let name = std::fs::read_link(format!("/proc/self/fd/{}", file.as_raw_fd()))?;
+        let mut lens = lock(&SYNCED_LENS);
+        let synced = lens.entry(name).or_insert(JournalFile::HEADER_LEN);
         if ended.is_ok() {
-            SYNCED_LEN.store(len, Ordering::Relaxed);
+            *synced = len;
         } else {
-            let synced = SYNCED_LEN.load(Ordering::Relaxed).min(len);
+            let synced = (*synced).min(len);
             file.write_all_at(&vec![0; (len - synced) as usize], synced)?;
         }
         ended

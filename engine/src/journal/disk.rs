@@ -186,7 +186,7 @@ impl DiskFile for File {
     }
 
     fn write_at(&self, bytes: &[u8], at: u64) -> io::Result<usize> {
-        std::os::unix::fs::FileExt::write_at(self, bytes, at)
+        std::os::unix::fs::FileExt::write_at(self, faults::store(bytes)?, at)
     }
 
     fn set_len(&self, len: u64) -> io::Result<()> {
@@ -194,6 +194,7 @@ impl DiskFile for File {
     }
 
     fn sync(&self) -> io::Result<()> {
+        faults::pass(Point::Flush)?;
         self.sync_data()
     }
 }
