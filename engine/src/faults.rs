@@ -10,6 +10,7 @@
 //! written kill        the process ends as by kill -9
 //! rename 2 kill       the same, at the second file that is renamed since the lines have changed
 //! written ENOSPC      that is how it ended; or EIO
+//! walk =1 EIO         at the first time only
 //! write short         half of what is to be written is; of the journal, or with `store` of another file
 //! load wait           for as long as the file says so
 //! ```
@@ -129,8 +130,11 @@ mod real {
         { line }.find_map(|words| match words[..] {
             [name, what] if name == point.name() => Some(what.to_owned()),
             [name, from, what] if name == point.name() => {
-                let from: u64 = from.parse().expect("a number");
-                (times >= from).then(|| what.to_owned())
+                let is_now = match from.strip_prefix('=') {
+                    Some(nth) => times == nth.parse::<u64>().expect("a number"),
+                    None => times >= from.parse::<u64>().expect("a number"),
+                };
+                is_now.then(|| what.to_owned())
             }
             _ => None,
         })

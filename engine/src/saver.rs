@@ -117,7 +117,7 @@ impl Saver {
         // Whoever asks for a reactor has begun it; the control thread has not, while another was under way.
         let _ = self.shared.saves.begin(request.reason, now_ms());
         tracing::debug!("Saving ({:?})", request.reason);
-        let saved = self.save();
+        let saved = self.save(matches!(request.whom, Whom::Control(_)));
         match &saved {
             Ok(keys) => tracing::info!("DB saved on disk: {keys} keys"),
             Err(error) => tracing::error!("Error saving DB on disk: {error}"),
@@ -130,18 +130,17 @@ impl Saver {
                 let outcome = saved.map(drop).map_err(|_| CommandError::text("ERR"));
                 let _ = self.plant.order(reply_to.reactor, Order::Reply { reply_to, outcome });
             }
-            // It may have given up waiting.
-            Whom::Control(sender) => drop(sender.send(saved.is_ok())),
+            Whom::Control(tell) => (tell.0)(saved.is_ok()),
         }
     }
 
-    /// Makes a snapshot, and drops what is before it. Returns how many keys it has.
-    fn save(&mut self) -> io::Result<u64> {
+    /// Makes a snapshot, and drops what is before it; `holds`: the server is to end with it. Returns how many keys it has.
+    fn save(&mut self, holds: bool) -> io::Result<u64> {
         Directory::make(self.files.disk().path())?;
         if self.is_journalled {
             self.turn_journal()?;
         }
-        let file = self.walk(Cut { walks: true, journals: None })?;
+        let file = self.walk(Cut { walks: true, journals: None, holds })?;
         let journals = if self.is_journalled { None } else { Some(Vec::new()) };
         let keys = file.install(&mut self.files, journals)?;
         match self.files.clean() {

@@ -5,8 +5,8 @@
 //! the journal (BGREWRITEAOF, growth). Here both do the same: the snapshot takes the place of the one before and of the
 //! journal up to it. They are counted apart, and either refuses the other, as in Redis.
 
+use std::fmt;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
-use std::sync::mpsc::Sender;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use crate::config::Config;
@@ -34,7 +34,18 @@ pub struct Request {
 pub enum Whom {
     Nobody,
     Client(ReplyTo),
-    Control(Sender<bool>),
+    /// The control thread, which is about to end the server: nothing is written any more once the snapshot has its moment,
+    /// unless it fails.
+    Control(Tell),
+}
+
+/// How the control thread is told whether a snapshot was made.
+pub struct Tell(pub Box<dyn FnOnce(bool) + Send>);
+
+impl fmt::Debug for Tell {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Tell")
+    }
 }
 
 /// How snapshots for one reason went.

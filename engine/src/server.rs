@@ -1,5 +1,6 @@
 //! The server: reactors on their threads, and the control thread that starts and stops them.
 
+use std::collections::VecDeque;
 use std::io;
 use std::panic::AssertUnwindSafe;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -11,7 +12,7 @@ use std::time::{Instant, SystemTime, UNIX_EPOCH};
 use signal_hook::consts::{SIGINT, SIGTERM, SIGXFSZ};
 use signal_hook::iterator::Signals;
 
-use crate::core::{About, Core, ScopeChange, Shared, Shutdown, Stopwatch};
+use crate::core::{About, Core, ScopeChange, Shared, Shutdown, Stopwatch, WRITER};
 use crate::error::CommandError;
 use crate::ids::ReactorId;
 use crate::journal::{Directory, Files};
@@ -19,7 +20,7 @@ use crate::loader::{self, LoadError};
 use crate::metrics;
 use crate::reactor::{Helper, Listener, Notice, Order, Plant, Reactor};
 use crate::saver::{self, Saver, Turned};
-use crate::saves::{Reason, Request, Whom};
+use crate::saves::{Reason, Request, Tell, Whom};
 use crate::scopes::Keeper;
 use crate::startup::{Ready, kernel};
 use crate::supervisor::{self, Supervisor};
@@ -37,6 +38,10 @@ enum Event {
         reactor: ReactorId,
         error: io::Error,
     },
+    /// Whether the snapshot has been made that was asked for.
+    Saved(bool),
+    /// Nothing is written any more, and what was done is durable; or why it is not.
+    StoodStill(Result<(), Arc<str>>),
     /// The data are in memory and every reactor serves, or why not.
     Loaded(Result<Files<Directory>, LoadError>),
 }
@@ -49,6 +54,10 @@ pub struct Server {
     keeper: Keeper,
     threads: Vec<JoinHandle<()>>,
     events: Receiver<Event>,
+    /// For whoever is to tell something later.
+    sender: Sender<Event>,
+    /// What has come while another event was waited for.
+    waiting: VecDeque<Event>,
     requests: Sender<Request>,
     /// What the saver will hear, until there are files for it.
     ears: Option<saver::Ears>,
@@ -88,9 +97,21 @@ impl Server {
         let threads = ready.cpus.iter().enumerate().map(launch).collect::<io::Result<_>>()?;
         barrier.wait();
         metrics::serve(ready.listeners.metrics(), &plant, &shared)?;
-        load_aside(Arc::clone(&plant), Arc::clone(&shared), sender)?;
+        load_aside(Arc::clone(&plant), Arc::clone(&shared), sender.clone())?;
         let ears = Some(saver::Ears { requests: for_saver, turned: for_turned });
-        Ok(Self { plant, shared, keeper, threads, events, requests, ears, saver: None, is_told })
+        Ok(Self {
+            plant,
+            shared,
+            keeper,
+            threads,
+            events,
+            sender,
+            waiting: VecDeque::new(),
+            requests,
+            ears,
+            saver: None,
+            is_told,
+        })
     }
 
     /// Serves until a signal or a client says stop, the data cannot be loaded, or a reactor fails.
@@ -115,6 +136,8 @@ impl Server {
                     }
                 }
                 Event::Failed { reactor, error } => return Err(failed(reactor, &error)),
+                // Nobody waits for it any more.
+                Event::Saved(_) | Event::StoodStill(_) => {}
                 Event::Signal(signal) => {
                     let (name, how) = self.asked_by(signal);
                     tracing::warn!("Received {name}, stopping");
@@ -153,15 +176,25 @@ impl Server {
         (name, Shutdown { save, now: flags.now, force: flags.force, reply_to: None })
     }
 
-    /// Makes the snapshot that is to be made before the end. Without it the server goes on, unless it is forced to stop.
-    /// What is still being loaded is on disk already.
-    fn may_stop(&self, how: Shutdown, supervisor: &mut Option<Supervisor>) -> io::Result<bool> {
-        let saves = self.saver.is_some() && how.saves(&self.shared.config());
-        if !saves || self.save(supervisor) || how.force {
+    /// Has nothing written any more, and all that was acknowledged made durable: in a snapshot that is to be made before the
+    /// end, or in the journal. Without that the server goes on, unless it is forced to stop. What is still being loaded
+    /// is on disk already.
+    fn may_stop(&mut self, how: Shutdown, supervisor: &mut Option<Supervisor>) -> io::Result<bool> {
+        let config = self.shared.config();
+        let is_loaded = self.saver.is_some();
+        let is_safe = if is_loaded && how.saves(&config) {
+            self.save(supervisor)?
+        } else if is_loaded && config.appendonly && !how.force {
+            self.stand_still(supervisor)?
+        } else {
+            // A stop by force waits for the journal as well, but not for ever.
+            true
+        };
+        if is_safe || how.force {
             return Ok(true);
         }
-        tracing::error!("Error trying to save the DB, can't exit");
         self.is_told.store(false, Ordering::Relaxed);
+        self.plant.order(WRITER, Order::GoOnServing)?;
         if let Some(reply_to) = how.reply_to {
             let outcome = Err(CommandError::text("ERR Errors trying to SHUTDOWN. Check logs."));
             self.plant.order(reply_to.reactor, Order::Reply { reply_to, outcome })?;
@@ -169,26 +202,64 @@ impl Server {
         Ok(false)
     }
 
-    fn save(&self, supervisor: &mut Option<Supervisor>) -> bool {
-        let (sender, saved) = channel();
-        let request = Request { reason: Reason::Save, whom: Whom::Control(sender) };
-        self.requests.send(request).is_ok() && self.wait_for(&saved, supervisor).unwrap_or(false)
+    fn save(&mut self, supervisor: &mut Option<Supervisor>) -> io::Result<bool> {
+        let sender = self.sender.clone();
+        // Whoever waits for it may have ended.
+        let tell = Tell(Box::new(move |is_saved| drop(sender.send(Event::Saved(is_saved)))));
+        let request = Request { reason: Reason::Save, whom: Whom::Control(tell) };
+        self.requests.send(request).map_err(|_| io::Error::other("nobody makes snapshots any more"))?;
+        let is_saved = self.await_event(supervisor, |event| match event {
+            Event::Saved(is_saved) => Ok(is_saved),
+            other => Err(other),
+        })?;
+        if !is_saved {
+            tracing::error!("Error trying to save the DB, can't exit");
+        }
+        Ok(is_saved)
+    }
+
+    fn stand_still(&mut self, supervisor: &mut Option<Supervisor>) -> io::Result<bool> {
+        self.plant.order(WRITER, Order::StandStill)?;
+        let outcome = self.await_event(supervisor, |event| match event {
+            Event::StoodStill(outcome) => Ok(outcome),
+            other => Err(other),
+        })?;
+        if let Err(why) = &outcome {
+            tracing::error!("What was done last cannot be made durable in the journal: {why}; can't exit");
+        }
+        Ok(outcome.is_ok())
+    }
+
+    /// Waits for one event, and keeps the others; but not if a reactor fails, which might have to do with it.
+    fn await_event<T>(
+        &mut self,
+        supervisor: &mut Option<Supervisor>,
+        wanted: impl Fn(Event) -> Result<T, Event>,
+    ) -> io::Result<T> {
+        while let Some(event) = self.hear(supervisor) {
+            match wanted(event) {
+                Ok(found) => return Ok(found),
+                Err(Event::Failed { reactor, error }) => return Err(failed(reactor, &error)),
+                Err(other) => self.waiting.push_back(other),
+            }
+        }
+        Err(io::Error::other("nobody is left to be heard"))
+    }
+
+    fn next_event(&mut self, supervisor: &mut Option<Supervisor>) -> Option<Event> {
+        self.waiting.pop_front().or_else(|| self.hear(supervisor))
     }
 
     /// Waits, and lets the supervisor have signs of life meanwhile.
-    fn next_event(&self, supervisor: &mut Option<Supervisor>) -> Option<Event> {
-        self.wait_for(&self.events, supervisor)
-    }
-
-    fn wait_for<T>(&self, what: &Receiver<T>, supervisor: &mut Option<Supervisor>) -> Option<T> {
-        let Some(supervisor) = supervisor else { return what.recv().ok() };
+    fn hear(&self, supervisor: &mut Option<Supervisor>) -> Option<Event> {
+        let Some(supervisor) = supervisor else { return self.events.recv().ok() };
         while let Some(at) = supervisor.next_beat() {
-            match what.recv_timeout(at.saturating_duration_since(Instant::now())) {
+            match self.events.recv_timeout(at.saturating_duration_since(Instant::now())) {
                 Err(RecvTimeoutError::Timeout) => supervisor.beat(&self.plant),
                 heard => return heard.ok(),
             }
         }
-        what.recv().ok()
+        self.events.recv().ok()
     }
 
     /// Makes a change of scopes, and has it taken over by whoever asked for it.
@@ -313,6 +384,7 @@ impl Launch {
         let tell = move |notice| match notice {
             Notice::Save(request) => drop(requests.send(request)),
             Notice::Turned(outcome) => drop(turned.send(outcome)),
+            Notice::StoodStill(outcome) => drop(events.send(Event::StoodStill(outcome))),
             Notice::Shutdown(shutdown) => drop(events.send(Event::Shutdown(shutdown))),
             Notice::Scopes(change) => drop(events.send(Event::Scopes(change))),
         };

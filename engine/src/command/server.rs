@@ -85,7 +85,8 @@ enum ShutdownRequest {
 fn shutdown(session: &mut Session<'_>, args: Args<'_>) -> Result<(), CommandError> {
     match parse_shutdown(args)? {
         ShutdownRequest::Stop(mut how) => {
-            if how.saves(&session.core.env.config) {
+            let config = &session.core.env.config;
+            if how.saves(config) || config.appendonly {
                 how.reply_to = Some(session.core.hold_behind(session.conn));
             } else {
                 session.conn.close(Closing::AfterFlush);

@@ -41,6 +41,8 @@ pub(super) struct Journalling {
     seen: Stamp,
     /// Connections whose replies wait for the journal.
     gated: Vec<ConnId>,
+    /// What was done up to here is to be durable at once: somebody waits for it.
+    hurried: Option<Stamp>,
 }
 
 impl Core {
@@ -220,6 +222,30 @@ impl Core {
     /// Input: see [`Writer::go_on`].
     pub fn go_on_journal(&mut self, next: Option<JournalFile>) {
         self.after_disk(|writer| writer.go_on(next));
+    }
+
+    /// What was done up to here is to be made durable at once, whatever the policy.
+    pub(super) fn hurry_journal(&mut self, until: Stamp) {
+        self.journalling.hurried = Some(until);
+        self.close_journal();
+    }
+
+    pub(super) fn end_journal_hurry(&mut self) {
+        self.journalling.hurried = None;
+        if let Some(writer) = &mut self.journalling.writer {
+            writer.reopen();
+        }
+    }
+
+    /// Output: what came of the hurry, once that is known: all is durable, or why it cannot be for the moment.
+    pub fn journal_hurried(&self) -> Option<Result<(), Arc<str>>> {
+        let until = self.journalling.hurried?;
+        let Some(writer) = &self.journalling.writer else { return Some(Ok(())) };
+        let news = writer.news();
+        match news.failure {
+            _ if news.durable >= until => Some(Ok(())),
+            failure => failure.map(Err),
+        }
     }
 
     /// Input: what is done from now on is not written, or by this writer.

@@ -22,6 +22,9 @@
 //!   a stamp after the cut's although the walk has it no more: doing it again changes nothing.
 //! - Without a journal no stamps are taken. The snapshot has that of the last batch there was, and all since.
 //!
+//! A cut that holds is the server's end: what is written after it would be neither in the snapshot nor, perhaps, anywhere
+//! else. Its shards are not released but may be read; they go on only if the server does not end after all.
+//!
 //! The walk has bounded steps, and pauses between them while there are commands to run. It waits while much of what it has
 //! recorded is not written; what has to be recorded because it is about to change is recorded whatever waits. So it holds
 //! at most as many bytes as the keys take on disk, and that only if all are changed faster than the disk takes them.
@@ -71,6 +74,8 @@ pub(super) struct Walking {
     due_us: u64,
     /// Commands that had been run at the last step.
     commands: u64,
+    /// The cut made by this core that keeps all shards from being written.
+    holding: Option<TxId>,
 }
 
 impl Walking {
@@ -97,8 +102,23 @@ impl Core {
             made_ms: pending.at_us / 1000,
             clock: self.shard.clock(),
         };
+        if cut.holds {
+            self.walking.holding = Some(id);
+            if !cut.walks {
+                self.hurry_journal(head.stamp);
+            }
+        }
         for share in pending.shares {
             self.post_tx(share.shard, TxMessage::Cut { id, cut, head });
+        }
+    }
+
+    /// Input, of the core that has made a cut that holds: the server goes on after all.
+    pub fn let_write(&mut self) {
+        self.end_journal_hurry();
+        let Some(id) = self.walking.holding.take() else { return };
+        for shard in (0..self.env.shared.reactors()).map(ReactorId::from_index) {
+            self.post_tx(shard, TxMessage::Cancel { id });
         }
     }
 
@@ -108,15 +128,23 @@ impl Core {
             self.give_effects();
             self.switch_journal(is_on);
         }
-        self.walking.head = Some(head);
-        self.walking.due_us = self.env.now.mono_us;
+        // One that only holds may come while a walk is under way.
+        if cut.walks || !cut.holds {
+            self.walking.head = Some(head);
+            self.walking.due_us = self.env.now.mono_us;
+        }
         if cut.walks {
             let compression = if self.env.config.rdbcompression { Compression::On } else { Compression::Off };
             self.shard.keyspace.begin_walk(compression);
             let saves = &self.env.shared.saves;
             saves.note_cut(self.id, self.shard.rest.stats.changes, self.shard.keyspace.len());
         }
-        self.release(id);
+        if cut.holds {
+            let readers = self.schedule.let_read(id);
+            self.hold_locks(readers);
+        } else {
+            self.release(id);
+        }
     }
 
     /// Goes on with the walk, if one is under way and it is time.

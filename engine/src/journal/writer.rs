@@ -399,6 +399,11 @@ impl Writer {
         self.is_closing = true;
     }
 
+    /// More comes after all.
+    pub fn reopen(&mut self) {
+        self.is_closing = false;
+    }
+
     /// Everything that has arrived is durable.
     pub fn is_settled(&self) -> bool {
         self.filling.is_empty()

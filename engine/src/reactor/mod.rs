@@ -31,7 +31,7 @@ pub use ring::LOCKED_BYTES;
 
 use crate::core::{Action, Core, Load, Now, ScopeChange, Shutdown, UnknownEffect};
 use crate::error::CommandError;
-use crate::faults;
+use crate::faults::{self, Point};
 use crate::ids::{ReactorId, ReplyTo};
 use crate::journal::{Job, JournalFile, Writer};
 use crate::limits::LANE_DRAIN_MAX;
@@ -79,6 +79,10 @@ pub enum Order {
     Walk(Outlet),
     /// Make a cut over all shards.
     Cut(Cut),
+    /// Have nothing written from now on on any shard, and say when all that was done is durable, or why it is not.
+    StandStill,
+    /// The server does not end after all: what stood still may be written again.
+    GoOnServing,
     /// What a client has waited for has been done, or not.
     Reply { reply_to: ReplyTo, outcome: Result<(), CommandError> },
     /// Stop serving, and end.
@@ -96,6 +100,8 @@ pub enum Notice {
     Save(Request),
     /// The journal's file is finished.
     Turned(Turned),
+    /// Nothing is written any more, and all that was done is durable; or why it is not.
+    StoodStill(Result<(), Arc<str>>),
 }
 
 /// What the reactor that writes the journal starts with.
@@ -182,6 +188,8 @@ pub struct Reactor {
     disk_jobs: usize,
     /// The control side waits for the end of the journal's file.
     is_turning: bool,
+    /// It waits for the server to stand still.
+    is_stopping_writes: bool,
     /// Where the pieces of a snapshot go.
     outlet: Option<Outlet>,
     stopping: bool,
@@ -206,6 +214,7 @@ impl Reactor {
             journal: None,
             disk_jobs: 0,
             is_turning: false,
+            is_stopping_writes: false,
             outlet: None,
             stopping: false,
         })
@@ -231,7 +240,7 @@ impl Reactor {
             self.flush_lanes();
             self.write_journal();
             self.act();
-            self.give_pieces();
+            self.give_pieces()?;
             plant.memory.publish(self.id);
             self.core.end();
             self.tell_all(&tell);
@@ -258,12 +267,19 @@ impl Reactor {
             self.is_turning = false;
             tell(Notice::Turned(turned));
         }
+        if self.is_stopping_writes
+            && let Some(outcome) = self.core.journal_hurried()
+        {
+            self.is_stopping_writes = false;
+            tell(Notice::StoodStill(outcome));
+        }
     }
 
     /// Goes on with the walk of a snapshot, and hands over what has come of it, as far as there is room.
-    fn give_pieces(&mut self) {
+    fn give_pieces(&mut self) -> io::Result<()> {
+        let Some(outlet) = &self.outlet else { return Ok(()) };
+        faults::pass(Point::Walk)?;
         self.core.walk_some();
-        let Some(outlet) = &self.outlet else { return };
         if outlet.is_abandoned.load(Ordering::Relaxed) {
             self.core.abandon_walk();
         }
@@ -271,14 +287,18 @@ impl Reactor {
             let is_last = piece.chunk.is_none();
             match outlet.pieces.try_send(piece) {
                 Ok(()) => {}
-                Err(TrySendError::Full(piece)) => return self.core.return_piece(piece),
+                Err(TrySendError::Full(piece)) => {
+                    self.core.return_piece(piece);
+                    break;
+                }
                 Err(TrySendError::Disconnected(_)) => self.core.abandon_walk(),
             }
             if is_last {
                 self.outlet = None;
-                return;
+                break;
             }
         }
+        Ok(())
     }
 
     fn load_some(&mut self) {
@@ -528,6 +548,11 @@ impl Reactor {
                 Order::Stuck(why) => self.core.journal_stuck(why),
                 Order::Walk(outlet) => self.outlet = Some(outlet),
                 Order::Cut(cut) => self.core.cut(cut),
+                Order::StandStill => {
+                    self.core.cut(Cut { walks: false, journals: None, holds: true });
+                    self.is_stopping_writes = true;
+                }
+                Order::GoOnServing => self.core.let_write(),
                 Order::Reply { reply_to, outcome } => self.core.answer_saved(reply_to, &outcome),
                 Order::Stop => self.stopping = true,
             }

@@ -295,6 +295,19 @@ impl LockTable {
         true
     }
 
+    /// Lets others read in the shard that `id` holds for itself. Returns those that hold all of theirs now.
+    pub fn let_read(&mut self, id: TxId) -> Vec<TxId> {
+        let mut complete = Vec::new();
+        let Some(holder) = self.holders.get_mut(&id) else { return complete };
+        holder.footprint = Footprint::shard(Mode::Shared);
+        let Some(lock) = self.locks.get_mut(&Resource::Shard) else { return complete };
+        if lock.granted.remove(id) {
+            lock.granted.push(id, Mode::Shared);
+        }
+        self.advance(Resource::Shard, &mut complete);
+        complete
+    }
+
     /// Gives back up to so many of the locks that `id` holds or waits for. Returns those that hold all of theirs now,
     /// lowest txid first, and whether none is left.
     pub fn release(&mut self, id: TxId, most: usize) -> (Vec<TxId>, bool) {
@@ -317,8 +330,14 @@ impl LockTable {
     }
 
     fn release_one(&mut self, id: TxId, resource: Resource, complete: &mut Vec<TxId>) {
+        if let Some(lock) = self.locks.get_mut(&resource) {
+            lock.remove(id);
+            self.advance(resource, complete);
+        }
+    }
+
+    fn advance(&mut self, resource: Resource, complete: &mut Vec<TxId>) {
         let Some(lock) = self.locks.get_mut(&resource) else { return };
-        lock.remove(id);
         lock.advance(|granted| {
             if let Some(holder) = self.holders.get_mut(&granted) {
                 holder.missing -= 1;
@@ -404,6 +423,22 @@ mod tests {
             Verdict::Granted,
             "the refused one took nothing"
         );
+    }
+
+    #[test]
+    fn who_lets_others_read_keeps_writers_out_until_it_goes() {
+        let mut table = LockTable::default();
+        assert_eq!(table.request(TxId(1), Footprint::shard(Mode::Exclusive)), Verdict::Granted);
+        assert_eq!(table.request(TxId(2), keys(&[(7, false)])), Verdict::Queued);
+        assert_eq!(table.request(TxId(3), keys(&[(8, true)])), Verdict::Queued);
+        assert_eq!(table.let_read(TxId(1)), [TxId(2)]);
+        assert!(table.blocks(&keys(&[(9, true)])) && !table.blocks(&keys(&[(9, false)])));
+        assert!(table.blocks(&keys(&[(8, false)])), "it would overtake who writes it");
+        assert_eq!(released(&mut table, TxId(1)), [TxId(3)]);
+        for id in [2, 3] {
+            released(&mut table, TxId(id));
+        }
+        assert!(table.is_empty() && table.locks.is_empty());
     }
 
     #[test]

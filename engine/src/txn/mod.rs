@@ -68,6 +68,9 @@ pub struct Cut {
     pub walks: bool,
     /// The journal begins, or ends.
     pub journals: Option<bool>,
+    /// Nothing is written from then on, until [`Core::let_write`](crate::core::Core::let_write). A cut for this alone has
+    /// what was done before made durable.
+    pub holds: bool,
 }
 
 /// The commands of an EXEC, as they are handed to another shard.

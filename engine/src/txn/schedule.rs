@@ -294,6 +294,11 @@ impl Schedule {
         (part, self.release_some(id))
     }
 
+    /// Lets others read what `id` holds, which is the whole shard. Returns those that hold all of their locks now.
+    pub fn let_read(&mut self, id: TxId) -> Vec<TxId> {
+        self.locks.let_read(id)
+    }
+
     fn release_some(&mut self, id: TxId) -> Vec<TxId> {
         let (complete, is_done) = self.locks.release(id, RELEASED_LOCKS_MAX);
         if !is_done {

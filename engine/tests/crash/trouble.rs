@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 use rustix::process::{Pid, Resource, Rlimit, prlimit};
 
 use crate::files::journals;
-use crate::support::{Client, Server, bobbin_journalled};
+use crate::support::{Client, Server, bobbin_journalled, eventually, words};
 
 const PATIENCE: Duration = Duration::from_secs(30);
 
@@ -150,9 +150,10 @@ fn holds_back_only_whoever_has_written(trouble: Trouble) {
     assert_eq!(server.connect().call_raw(&["GET", "a"]), expected.as_bytes(), "{trouble:?}");
 }
 
+/// By force, or it does not stop.
 #[test]
 fn a_stop_that_leaves_something_behind_is_no_success() {
-    let mut server = bobbin_journalled("2", &["--appendfsync", "always"]);
+    let mut server = bobbin_journalled("2", &["--appendfsync", "always", "--shutdown-on-sigterm", "force"]);
     let mut client = server.connect();
     client.run("SET durable 1");
     client.run("CONFIG SET appendfsync everysec");
@@ -164,6 +165,74 @@ fn a_stop_that_leaves_something_behind_is_no_success() {
     server.set_faults("");
     server.start_again("1", &[]);
     assert_eq!(server.connect().call_raw(&["GET", "durable"]), b"$1\r\n1\r\n");
+}
+
+/// Whoever asks is told, everybody is served as before, and once the disk is well a stop loses nothing.
+#[test]
+fn a_stop_is_refused_while_what_was_acknowledged_is_not_durable() {
+    const REFUSED: &[u8] = b"-ERR Errors trying to SHUTDOWN. Check logs.\r\n";
+    for policy in ["everysec", "always"] {
+        for line in ["SHUTDOWN", "SHUTDOWN NOSAVE"] {
+            // Saved would be durable as well.
+            let mut server = bobbin_journalled("2", &["--appendfsync", policy, "--save", ""]);
+            let (mut client, mut other) = (server.connect(), server.connect());
+            assert_eq!(client.call_raw(&["MSET", "a", "1", "b", "1", "c", "1"]), b"+OK\r\n");
+            server.set_faults("synced EIO");
+            // Under `always` nothing is acknowledged that is not durable.
+            other.send(&["MSET", "a", "2", "b", "2", "c", "2"]).expect("the server reads");
+            if policy == "everysec" {
+                assert_eq!(other.read_raw().expect("a reply"), b"+OK\r\n");
+            }
+            eventually(|| client.call_raw(&["GET", "c"]) == b"$1\r\n2\r\n");
+            assert_eq!(client.call_raw(&words(line)), REFUSED, "{policy} {line}");
+            assert!(server.log().contains("cannot be made durable in the journal: Input/output error"));
+            assert_eq!(client.call_raw(&["GET", "a"]), b"$1\r\n2\r\n");
+            server.signal();
+            eventually(|| server.log().matches("can't exit").count() == 2);
+            server.set_faults("");
+            if policy == "always" {
+                assert_eq!(other.read_raw().expect("a reply"), b"+OK\r\n");
+            }
+            eventually(|| client.call_raw(&["SET", "d", "1"]) == b"+OK\r\n");
+            client.send(&words(line)).expect("the server reads");
+            assert!(client.is_closed(), "{line}");
+            server.wait_ended();
+            server.start_again("1", &[]);
+            let value = server.connect().call_raw(&["MGET", "a", "b", "c", "d"]);
+            assert_eq!(value, b"*4\r\n$1\r\n2\r\n$1\r\n2\r\n$1\r\n2\r\n$1\r\n1\r\n", "{policy} {line}");
+        }
+    }
+}
+
+/// Under `appendfsync no` what was written and not synced cannot be had again: only force ends the server.
+#[test]
+fn a_stop_syncs_what_no_policy_has_synced() {
+    let mut server = bobbin_journalled("2", &["--appendfsync", "no"]);
+    let mut client = server.connect();
+    assert_eq!(client.call_raw(&["SET", "a", "1"]), b"+OK\r\n");
+    server.set_faults("synced EIO");
+    assert_eq!(client.call_raw(&["SHUTDOWN"]), b"-ERR Errors trying to SHUTDOWN. Check logs.\r\n");
+    assert!(client.call_raw(&["SET", "a", "2"]).starts_with(b"-MISCONF"));
+    client.send(&["SHUTDOWN", "FORCE"]).expect("the server reads");
+    assert!(client.is_closed());
+    server.wait_ended();
+    assert!(server.log().contains("what was done last is not in the journal"), "{}", server.log());
+}
+
+/// A shard that is not there any more gives nothing to the snapshot that is waited for.
+#[test]
+fn a_reactor_that_fails_during_the_last_snapshot_ends_the_server() {
+    for appendonly in ["no", "yes"] {
+        let mut server = bobbin_journalled("2", &["--appendonly", appendonly]);
+        let mut client = server.connect();
+        client.run("SET a 1");
+        // The other lives, and waits for it.
+        server.set_faults("walk =1 EIO");
+        client.send(&["SHUTDOWN", "SAVE"]).expect("the server reads");
+        assert!(!server.wait_ended(), "it ended well");
+        let log = server.log();
+        assert!(log.contains("failed: Input/output error"), "{log}");
+    }
 }
 
 /// A bit that flips in what is durable: the start stops, and says where.

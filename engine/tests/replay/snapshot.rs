@@ -65,7 +65,7 @@ impl Saver {
             Progress::Turning => {
                 let Some(turned) = self.play.world.cores[0].journal_turned() else { return };
                 let next = self.make_journal(turned.expect("the disk is well"));
-                let cut = Cut { walks: true, journals: None };
+                let cut = Cut { walks: true, journals: None, holds: false };
                 self.play.world.input(0, |core| {
                     core.go_on_journal(Some(next));
                     core.cut(cut);

@@ -166,19 +166,27 @@ impl Server {
         std::fs::rename(new, path).expect("it is in the same directory");
     }
 
-    /// Waits until the server has ended by itself.
-    pub fn wait_ended(&mut self) {
+    /// Waits until the server has ended by itself; true if it ended well.
+    pub fn wait_ended(&mut self) -> bool {
         let deadline = Instant::now() + START_TIMEOUT;
-        while self.child.try_wait().expect("the child is ours").is_none() {
+        loop {
+            if let Some(status) = self.child.try_wait().expect("the child is ours") {
+                return status.success();
+            }
             assert!(Instant::now() < deadline, "it goes on");
             std::thread::sleep(Duration::from_millis(1));
         }
     }
 
-    /// SIGTERM; true if it ended well.
-    pub fn stop(&mut self) -> bool {
+    /// SIGTERM.
+    pub fn signal(&self) {
         let pid = rustix::process::Pid::from_child(&self.child);
         rustix::process::kill_process(pid, rustix::process::Signal::TERM).expect("the child is ours");
+    }
+
+    /// SIGTERM; true if it ended well.
+    pub fn stop(&mut self) -> bool {
+        self.signal();
         self.child.wait().expect("the child is ours").success()
     }
 

@@ -243,6 +243,53 @@ fn a_shutdown_saves_first_where_it_is_to() {
     }
 }
 
+/// What is acknowledged while the last snapshot is made would be nowhere: nothing is, and reads go on.
+#[test]
+fn nothing_is_written_behind_the_last_snapshot() {
+    for by_signal in [false, true] {
+        let directives = ["--appendonly", "no", "--save", "10000 10000", "--rdb-key-save-delay", "1000"];
+        let mut server = bobbin_journalled("2", &directives);
+        let mut client = server.connect();
+        fill(&mut client, 1000);
+        let mut writers: Vec<Client> = (0..4).map(|_| server.connect()).collect();
+        let mut asking = server.connect();
+        if by_signal {
+            server.signal();
+        } else {
+            asking.send(&["SHUTDOWN"]).expect("the server reads");
+        }
+        wait_for("the walk is under way", || number(&mut client, "current_save_keys_total") == 1000);
+        // On both shards, and on both at once.
+        for (n, writer) in writers.iter_mut().enumerate() {
+            let line = if n == 0 { "MSET a 1 b 1 c 1 d 1".to_owned() } else { format!("SET w{n} 1") };
+            writer.send(&words(&line)).expect("the server reads");
+        }
+        assert_eq!(client.run("GET k999"), Value::Bulk(b"value".to_vec()));
+        let acknowledged: Vec<bool> = writers.iter_mut().map(|writer| writer.read_raw().is_ok()).collect();
+        assert!(server.wait_ended(), "it ended well");
+        server.start_again("1", &directives);
+        let mut client = server.connect();
+        assert_eq!(client.run("DBSIZE"), Value::Int(1000), "by signal: {by_signal}");
+        assert_eq!(acknowledged, [false; 4], "by signal: {by_signal}");
+    }
+}
+
+/// What was held back while it was tried to stop runs when that has failed.
+#[test]
+fn writes_go_on_when_the_last_snapshot_fails() {
+    let directives = ["--save", "10000 10000", "--rdb-key-save-delay", "1000"];
+    let server = bobbin_with(&directives);
+    let (mut client, mut writer, mut asking) = (server.connect(), server.connect(), server.connect());
+    fill(&mut client, 1000);
+    asking.send(&["SHUTDOWN"]).expect("the server reads");
+    wait_for("the walk is under way", || number(&mut client, "current_save_keys_total") == 1000);
+    writer.send(&words("MSET a 1 b 1 c 1 d 1")).expect("the server reads");
+    server.set_faults("store ENOSPC");
+    assert_eq!(asking.read_raw().expect("a reply"), b"-ERR Errors trying to SHUTDOWN. Check logs.\r\n");
+    assert_eq!(writer.read(), Value::Simple(b"OK".to_vec()));
+    assert_eq!(client.run("EXISTS a b c d"), Value::Int(4));
+}
+
 #[test]
 fn a_shutdown_that_cannot_save_goes_on_serving_unless_it_is_forced() {
     let mut server = bobbin_with(&[]);
@@ -264,8 +311,7 @@ fn a_signal_that_cannot_save_is_no_reason_to_end_at_once_at_the_next() {
     std::fs::write(&in_the_way, b"").expect("there is room");
     let mut client = server.connect();
     client.run("SET a 1");
-    let pid = rustix::process::Pid::from_raw(server.pid() as i32).expect("a process");
-    rustix::process::kill_process(pid, rustix::process::Signal::TERM).expect("the child is ours");
+    server.signal();
     wait_for("the stop is refused", || server.log().contains("can't exit"));
     assert_eq!(client.run("SET b 1"), Value::Simple(b"OK".to_vec()));
     std::fs::remove_file(&in_the_way).expect("it is there");
