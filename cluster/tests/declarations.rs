@@ -1,7 +1,7 @@
 //! What is declared, changed and declared again, over starts: each is a file that is read, and written.
 
-use bobbin_cluster::catalog::{BadDeclaration, Catalog, CatalogLog, Change, parse_scope};
-use bobbin_cluster::scope::Scope;
+use bobbin_cluster::catalog::{BadDeclaration, Catalog, CatalogLog, Change, Refusal, parse_scope};
+use bobbin_cluster::scope::{Scope, ScopeError, Verdict};
 use bobbin_proto::split_words;
 use proptest::collection::vec;
 use proptest::prelude::*;
@@ -144,6 +144,28 @@ fn what_can_t_be_declared_is_told_apart_from_what_is_in_the_way() {
     assert_eq!(wrong.unwrap_err(), "wrong: scope 'x1' overlaps with scope 'x'");
     let moving = after(&["x writer a"], &["move x to b"], &["x writer b"]);
     assert_eq!(moving.unwrap_err(), "refused: 'x' is migrating already");
+}
+
+#[test]
+fn there_may_be_a_hundred_thousand_scopes_and_no_more() {
+    let names = (0..=100_000).map(|number| scope(&format!("scope-{number:06}: writer a")));
+    let declared: Vec<Scope> = names.collect();
+    let mut log = first();
+    log.declare(&declared[..100_000]).unwrap();
+    let table = log.current().table(Some(&declared[0].writer));
+    for (key, verdict) in [
+        ("scope-000000:x", Verdict::Owned),
+        ("scope-099999:x", Verdict::Owned),
+        ("scope-100000:x", Verdict::Unscoped),
+        ("scope-00000", Verdict::Unscoped),
+    ] {
+        assert_eq!(table.lookup(key.as_bytes()), verdict, "{key}");
+    }
+    let mut again = CatalogLog::decode(&log.encode(), 32).unwrap();
+    assert_eq!(again, log);
+    let refusal = Refusal::Scope(ScopeError::TooMany);
+    let refused = BadDeclaration::Refused { scope: declared[100_000].clone(), refusal };
+    assert_eq!(again.declare(&declared), Err(refused));
 }
 
 /// A file of before declarations were in it: what there is holds over what is declared, and the rest is added.

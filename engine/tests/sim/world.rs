@@ -1,9 +1,9 @@
 //! A whole server in one thread: cores, lanes and clients under a scheduler with a seed.
 //!
 //! Every step the scheduler picks one thing that may happen next: a batch arrives, a client sends some bytes of its
-//! next requests, a client goes away, the control thread changes scopes, time passes. Lanes keep their order, as the real ones do; between lanes
-//! anything may overtake anything. A lane has room for few batches; a core that has one left over, or a deadline, is
-//! looked at when its time has come, and not before. Equal seeds give equal runs.
+//! next requests, a client goes away, the control thread changes scopes, time passes. Lanes keep their order, as the
+//! real ones do; between lanes anything may overtake anything. A lane has room for few batches; a core that has one
+//! left over, or a deadline, is looked at when its time has come, and not before. Equal seeds give equal runs.
 
 use std::collections::VecDeque;
 use std::sync::Arc;

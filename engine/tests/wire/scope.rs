@@ -172,12 +172,58 @@ fn replies_are_maps_in_resp3() {
     let server = bobbin_with(&DECLARED);
     let mut client = server.connect();
     client.run("HELLO 3");
-    let Value::Map(fields) = client.run("SCOPE OWNER their:1") else { panic!("not a map") };
-    assert_eq!(fields[3], (Value::Bulk(b"fallback".to_vec()), Value::Null));
+    let bulk = |text: &str| Value::Bulk(text.into());
+    let their = Value::Map(vec![
+        (bulk("prefix"), bulk("their:")),
+        (bulk("from"), Value::Null),
+        (bulk("writer"), bulk("them")),
+        (bulk("fallback"), Value::Null),
+        (bulk("owner"), bulk("them")),
+        (bulk("address"), bulk("[::1]:2")),
+        (bulk("state"), bulk("active")),
+    ]);
+    assert_eq!(client.run("SCOPE OWNER their:1"), their);
     assert_eq!(client.run("SCOPE OWNER x"), Value::Null);
-    let Value::Array(changes) = client.run("SCOPE HISTORY 1") else { panic!("not a list") };
-    assert!(matches!(changes[0], Value::Map(_)));
+    assert_eq!(client.run("SCOPE LIST"), Value::Array(vec![their]));
+    assert_eq!(client.run("SCOPE VERSION"), Value::Int(3));
+    let change = Value::Map(vec![
+        (bulk("version"), Value::Int(3)),
+        (bulk("change"), bulk("scope their: writer them")),
+    ]);
+    assert_eq!(client.run("SCOPE HISTORY 1"), Value::Array(vec![change]));
+    assert_eq!(client.run("SCOPE ADD our: WRITER us"), ok());
+    assert_eq!(client.run("SCOPE NODE them DOWN"), ok());
+    assert_eq!(client.run("SCOPE DEL our:"), ok());
+    assert_eq!(client.run("SCOPE DEL our:"), error("ERR there is no scope 'our:'"));
     assert_eq!(client.run("SET their:1 v"), misdirected());
+}
+
+#[test]
+fn thirty_two_changes_are_remembered_unless_another_number_is_asked_for() {
+    let server = bobbin_with(&DECLARED);
+    let mut client = server.connect();
+    for _ in 0..20 {
+        assert_eq!(client.run("SCOPE NODE them DOWN"), ok());
+        assert_eq!(client.run("SCOPE NODE them UP"), ok());
+    }
+    let Value::Array(changes) = client.run("SCOPE HISTORY 99") else { panic!("not a list") };
+    assert_eq!(changes.len(), 32);
+    assert_eq!(client.run("SCOPE VERSION"), Value::Int(43));
+}
+
+/// A start does again what was done, also on keys that have gone to another node since.
+#[test]
+fn what_a_read_has_kept_in_a_key_is_there_again_when_the_key_is_anothers() {
+    let options = [&DECLARED[..], &["--appendonly", "yes", "--appendfsync", "always"]].concat();
+    let mut server = bobbin_with(&options);
+    let mut client = server.connect();
+    assert_eq!(client.run("PFADD key a b c"), Value::Int(1));
+    assert_eq!(client.run("PFCOUNT key"), Value::Int(3));
+    assert_eq!(client.run("SCOPE ADD key WRITER them"), ok());
+    let value = client.run("GET key");
+    server.kill();
+    server.start_again("2", &options);
+    assert_eq!(server.connect().run("GET key"), value);
 }
 
 #[test]
