@@ -1,5 +1,6 @@
 //! How far something is whose length is known: what part of it is done, and how long the rest takes.
 
+use std::fmt;
 use std::time::Duration;
 
 /// Bytes of something being read or written.
@@ -23,6 +24,32 @@ impl Extent {
     }
 }
 
+/// How far it is in words: `75 %, 3.0 of 4.0 MiB, 7 keys, 0:00:12 left`.
+#[derive(Clone, Copy, Debug)]
+pub struct Far {
+    pub extent: Extent,
+    /// So many of these have been done.
+    pub count: (u64, &'static str),
+    pub elapsed: Duration,
+}
+
+impl fmt::Display for Far {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { extent, count: (count, what), elapsed } = *self;
+        let mib = |bytes: u64| bytes as f64 / f64::from(1 << 20);
+        if extent.total == 0 {
+            return write!(f, "{:.1} MiB, {count} {what}", mib(extent.done));
+        }
+        let (percent, left) = (extent.percent(), extent.secs_left(elapsed));
+        let (hours, minutes, seconds) = (left / 3600, left / 60 % 60, left % 60);
+        let [done, total] = [extent.done, extent.total].map(mib);
+        write!(
+            f,
+            "{percent:.0} %, {done:.1} of {total:.1} MiB, {count} {what}, {hours}:{minutes:02}:{seconds:02} left"
+        )
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -33,6 +60,18 @@ mod tests {
         assert_eq!(format!("{:.2}", extent.percent()), "24.90");
         assert_eq!(extent.secs_left(Duration::from_secs(10)), 30);
         assert_eq!(Extent { done: 1000, total: 1000 }.secs_left(Duration::from_secs(10)), 0);
+    }
+
+    #[test]
+    fn how_far_it_is_is_told_in_words() {
+        let mut far = Far {
+            extent: Extent { done: 3 << 20, total: 4 << 20 },
+            count: (7, "keys"),
+            elapsed: Duration::from_mins(200),
+        };
+        assert_eq!(far.to_string(), "75 %, 3.0 of 4.0 MiB, 7 keys, 1:06:39 left");
+        far.extent.total = 0;
+        assert_eq!(far.to_string(), "3.0 MiB, 7 keys");
     }
 
     /// A file may grow while it is read, and a pipe has no length.

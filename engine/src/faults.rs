@@ -36,8 +36,10 @@ macro_rules! points {
 }
 
 points! {
-    /// The journal is about to be read.
+    /// The snapshot and the journal are about to be read.
     Load = "load",
+    /// A part of the snapshot has been read.
+    LoadPart = "load-part",
     /// A group of the journal, or the rest of one, is about to be written.
     Write = "write",
     /// It has been, and nobody knows yet.

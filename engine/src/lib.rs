@@ -15,6 +15,7 @@ pub mod ids;
 pub mod journal;
 pub mod limits;
 pub mod loader;
+pub mod loads;
 pub mod logging;
 pub mod mesh;
 pub mod metrics;

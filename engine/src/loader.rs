@@ -14,6 +14,7 @@ use bobbin_cluster::{Slot, SlotMap};
 
 use crate::command::{self, Args, Command, OwnedArgs, Run};
 use crate::core::{Load, Shared, UnknownEffect};
+use crate::extent::{Extent, Far};
 use crate::faults::{self, Point};
 use crate::ids::{ReactorId, Stamp};
 use crate::journal::{Batch, Commands, Directory, Disk, Files, Manifest, Refusal, Replay, Snapshot, Writer};
@@ -24,6 +25,8 @@ use crate::txn::{share_of, shares};
 const LOAD_BYTES: usize = 1 << 20;
 /// How many such it may have before more are read.
 const LOADS_AHEAD: usize = 4;
+/// After so many batches it is seen how far it is.
+const BATCHES_BETWEEN_LOOKS: u64 = 256;
 /// How often the log tells how far it is.
 const TELL_EVERY: Duration = Duration::from_secs(1);
 
@@ -45,29 +48,34 @@ pub type Done = Result<ReactorId, UnknownEffect>;
 
 /// Loads the state of the directory into the reactors, and has them journal there from then on, if they are to.
 pub fn load(plant: &Plant, shared: &Shared) -> Result<Files<Directory>, LoadError> {
-    let (config, reactors) = (shared.config(), shared.reactors());
+    let config = shared.config();
     let [dir, name] = [&config.dir, &config.appenddirname].map(|path| path.path().unwrap_or(Path::new(".")));
     let path = std::path::absolute(dir.join(name)).unwrap_or_else(|_| dir.join(name));
     if !config.appendonly && !path.exists() {
-        Loader::new(plant, reactors).finish(None)?;
+        Loader::new(plant, shared).finish(None)?;
         return Ok(Files::new(Directory::new(path), Manifest::default()));
     }
     let begin = |cause| LoadError::Begin { path: path.clone().into(), cause };
     let disk = Directory::make(&path).map_err(begin)?;
-    faults::pass(Point::Load).map_err(begin)?;
     let mut replay = Replay::open(&disk)?;
-    let mut loader = Loader::new(plant, reactors);
-    if let Some(snapshot) = replay.snapshot()? {
+    let snapshot = replay.snapshot()?;
+    let mut loader = Loader::new(plant, shared);
+    loader.extent.total = replay.journal_extent().total + snapshot.as_ref().map_or(0, Snapshot::bytes);
+    shared.loads.note(loader.extent);
+    faults::pass(Point::Load).map_err(begin)?;
+    if let Some(snapshot) = snapshot {
         loader.take_snapshot(&replay, &snapshot)?;
     }
-    let mut batches = 0u64;
+    let (mut batches, snapshot_bytes) = (0u64, loader.extent.done);
     while let Some((_, batch)) = replay.next_batch()? {
         batches += 1;
         for command in Commands::of(batch).flatten() {
             let args = OwnedArgs::new(command.args);
             loader.take(command.database, command.at_ms, args.as_args())?;
         }
-        loader.tell_sometimes(batches);
+        if batches.is_multiple_of(BATCHES_BETWEEN_LOOKS) {
+            loader.reach(snapshot_bytes + replay.journal_extent().done, (loader.commands, "commands"));
+        }
     }
     loader.fence()?;
     let mut recovered = replay.finish()?;
@@ -80,8 +88,7 @@ pub fn load(plant: &Plant, shared: &Shared) -> Result<Files<Directory>, LoadErro
         loader.finish(None)?;
         return Ok(Files::new(disk, recovered.manifest));
     }
-    let now_ms = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default().as_millis() as u64;
-    let (file, open, aside) = recovered.begin(&disk, fastrand::u64(..), now_ms).map_err(begin)?;
+    let (file, open, aside) = recovered.begin(&disk, fastrand::u64(..), now_ms()).map_err(begin)?;
     aside.iter().for_each(|name| tracing::warn!("What was cut off is in {}", path.join(name).display()));
     shared.set_last_stamp(Stamp(file.first.0 - 1));
     loader.finish(Some(JournalStart { writer: Writer::new(file, config.appendfsync), file: open }))?;
@@ -90,8 +97,13 @@ pub fn load(plant: &Plant, shared: &Shared) -> Result<Files<Directory>, LoadErro
     Ok(files)
 }
 
+fn now_ms() -> u64 {
+    SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default().as_millis() as u64
+}
+
 struct Loader<'p> {
     plant: &'p Plant,
+    shared: &'p Shared,
     slots: SlotMap,
     /// For each reactor: commands that it has not got yet, and how many loads it has.
     waiting: Vec<Batch>,
@@ -99,22 +111,27 @@ struct Loader<'p> {
     sender: Sender<Done>,
     done: Receiver<Done>,
     commands: u64,
+    /// Bytes of the snapshot and the journal.
+    extent: Extent,
     began: Instant,
     told: Instant,
 }
 
 impl<'p> Loader<'p> {
-    fn new(plant: &'p Plant, reactors: usize) -> Self {
-        let (sender, done) = channel();
+    fn new(plant: &'p Plant, shared: &'p Shared) -> Self {
+        let ((sender, done), reactors) = (channel(), shared.reactors());
         let now = Instant::now();
+        shared.loads.begin(now_ms());
         Self {
             plant,
+            shared,
             slots: SlotMap::new(reactors),
             waiting: vec![Batch::default(); reactors],
             under_way: vec![0; reactors],
             sender,
             done,
             commands: 0,
+            extent: Extent::default(),
             began: now,
             told: now,
         }
@@ -150,7 +167,6 @@ impl<'p> Loader<'p> {
         snapshot: &Snapshot<D::File>,
     ) -> Result<(), LoadError> {
         let clock = snapshot.head().clock;
-        let all: u64 = snapshot.tallies().iter().map(|tally| tally.keys).sum();
         let mut keys = 0;
         for &place in snapshot.chunks() {
             let chunk = snapshot.chunk(place).map_err(|error| replay.snapshot_refusal(error))?;
@@ -160,9 +176,9 @@ impl<'p> Loader<'p> {
                 self.wait_for_room(index)?;
             }
             keys += u64::from(place.keys);
-            if self.is_time_to_tell() {
-                tracing::info!("Loading: {keys} of the snapshot's {all} keys so far");
-            }
+            self.shared.loads.note_snapshot_keys(keys);
+            self.reach(self.extent.done + place.len, (keys, "keys"));
+            faults::pass(Point::LoadPart).map_err(|cause| replay.snapshot_refusal(cause.into()))?;
         }
         self.fence()?;
         tracing::info!("DB loaded from the snapshot: {keys} keys in {:.3} s", self.seconds());
@@ -230,18 +246,14 @@ impl<'p> Loader<'p> {
         self.began.elapsed().as_secs_f64()
     }
 
-    fn tell_sometimes(&mut self, batches: u64) {
-        if batches.is_multiple_of(1024) && self.is_time_to_tell() {
-            tracing::info!("Loading: {} commands so far", self.commands);
-        }
-    }
-
-    fn is_time_to_tell(&mut self) -> bool {
-        let is_time = self.told.elapsed() >= TELL_EVERY;
-        if is_time {
+    /// So many bytes have been read; the log tells how far that is now and then.
+    fn reach(&mut self, bytes: u64, count: (u64, &'static str)) {
+        self.extent.done = bytes;
+        self.shared.loads.note(self.extent);
+        if self.told.elapsed() >= TELL_EVERY {
             self.told = Instant::now();
+            tracing::info!("Loading: {}", Far { extent: self.extent, count, elapsed: self.began.elapsed() });
         }
-        is_time
     }
 
     /// All reactors journal, if they are to, and serve from now on: none serves before all journal, because what it is

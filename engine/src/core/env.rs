@@ -7,6 +7,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use super::client_memory::Claim;
 use crate::config::Config;
 use crate::ids::{ReactorId, Stamp, TxId};
+use crate::loads::Loads;
 use crate::saves::Saves;
 use crate::scopes::Scopes;
 
@@ -70,6 +71,8 @@ pub struct Shared {
     scopes: Mutex<Arc<Scopes>>,
     /// Snapshots: under way, made, due.
     pub saves: Saves,
+    /// How far the loading of data is.
+    pub loads: Loads,
     pub about: About,
 }
 
@@ -104,6 +107,7 @@ impl Shared {
             config: Mutex::new(config),
             scopes: Mutex::default(),
             saves: Saves::new(reactors, about.started_unix_ms),
+            loads: Loads::default(),
             about,
         }
     }

@@ -4,7 +4,7 @@ use std::fmt;
 use std::io::Write;
 use std::time::{Duration, Instant};
 
-use crate::extent::Extent;
+use crate::extent::{Extent, Far};
 
 const BAR_LEN: usize = 30;
 const ON_TERMINAL: Duration = Duration::from_millis(100);
@@ -46,7 +46,7 @@ impl<W: Write> Meter<W> {
             return;
         }
         self.shown = Instant::now();
-        let far = Far { extent, keys, elapsed: self.began.elapsed() };
+        let far = Far { extent, count: (keys, "keys"), elapsed: self.began.elapsed() };
         let _ = if self.is_terminal {
             write!(self.out, "{ANEW}{} {} {far}", self.what, Bar(extent))
         } else {
@@ -85,33 +85,6 @@ impl fmt::Display for Bar {
     }
 }
 
-struct Far {
-    extent: Extent,
-    keys: u64,
-    elapsed: Duration,
-}
-
-impl fmt::Display for Far {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self { extent, keys, elapsed } = self;
-        let mib = |bytes: u64| bytes as f64 / f64::from(1 << 20);
-        if extent.total == 0 {
-            return write!(f, "{:.1} MiB, {keys} keys", mib(extent.done));
-        }
-        let left = extent.secs_left(*elapsed);
-        write!(
-            f,
-            "{:.0} %, {:.1} of {:.1} MiB, {keys} keys, {}:{:02}:{:02} left",
-            extent.percent(),
-            mib(extent.done),
-            mib(extent.total),
-            left / 3600,
-            left / 60 % 60,
-            left % 60
-        )
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -142,11 +115,5 @@ mod tests {
             bobbin-server: look\n\
             reading 100 %, 4.0 of 4.0 MiB, 9 keys, 0:00:00 left\n";
         assert_eq!(shown(false), expected);
-    }
-
-    #[test]
-    fn what_has_no_length_is_shown_without() {
-        let far = Far { extent: Extent { done: 1 << 19, total: 0 }, keys: 2, elapsed: Duration::ZERO };
-        assert_eq!(far.to_string(), "0.5 MiB, 2 keys");
     }
 }

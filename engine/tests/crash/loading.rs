@@ -2,7 +2,7 @@
 
 use bobbin_proto::Value;
 
-use crate::support::{Client, Server, bobbin_journalled};
+use crate::support::{Client, Server, bobbin_journalled, eventually};
 
 /// Ten keys, and a server that has yet to load them.
 fn loading() -> Server {
@@ -71,6 +71,58 @@ fn info_says_that_the_data_are_loaded() {
     server.set_faults("");
     server.await_ready();
     assert!(says(&server, "\r\nloading:0\r\n"));
+}
+
+/// The fields of INFO persistence that are there only while data are loaded.
+fn loading_fields(client: &mut Client) -> Vec<(String, f64)> {
+    let info = client.call_raw(&["INFO", "persistence"]);
+    let info = String::from_utf8_lossy(&info).into_owned();
+    let fields = info.lines().filter_map(|line| line.split_once(':'));
+    let fields = fields.filter(|(name, _)| name.starts_with("loading_"));
+    fields.map(|(name, value)| (name.to_owned(), value.parse().expect("a number"))).collect()
+}
+
+/// With the fields of redis-server 7.0.15, in its order.
+#[test]
+fn info_and_the_log_tell_how_far_loading_is() {
+    // So that nothing of before the snapshot is in the journal behind it.
+    let mut server = bobbin_journalled("2", &["--rdbcompression", "no", "--appendfsync", "always"]);
+    let mut client = server.connect();
+    for n in 0..12 {
+        client.call(&["SET", &format!("k{n}"), &"v".repeat(700_000)]);
+    }
+    assert_eq!(client.run("SAVE"), Value::Simple(b"OK".to_vec()));
+    client.call(&["SET", "after", &"v".repeat(700_000)]);
+    server.kill();
+    server.set_faults("load-part 2 wait");
+    server.listen_again("2", &[]);
+    let mut client = server.connect();
+    // The log tells once a second.
+    let (mut fields, mut seconds) = (Vec::new(), 0.0);
+    eventually(|| {
+        fields = loading_fields(&mut client);
+        let Value::Array(time) = client.run("TIME") else { panic!("a list") };
+        let Value::Bulk(now) = &time[0] else { panic!("a text") };
+        seconds = String::from_utf8_lossy(now).parse::<f64>().expect("a number") - fields[0].1;
+        fields[3].1 > 0.0 && seconds >= 3.0
+    });
+    let names: Vec<_> = fields.iter().map(|(name, _)| name.as_str()).collect();
+    let expected =
+        ["start_time", "total_bytes", "rdb_used_mem", "loaded_bytes", "loaded_perc", "eta_seconds"];
+    assert_eq!(names, expected.map(|name| format!("loading_{name}")));
+    let [_, (_, total), _, (_, done), (_, percent), (_, left)] = &fields[..] else { panic!("{fields:?}") };
+    // Two chunks of two or three values, of twelve and one more.
+    assert!(*total > 13.0 * 700_000.0 && *total < 14.0 * 700_000.0, "{fields:?}");
+    assert!(*done > 4.0 * 700_000.0 && *done < 7.0 * 700_000.0, "{fields:?}");
+    assert!((percent - done * 100.0 / total).abs() < 0.01, "{fields:?}");
+    let expected = seconds * (total - done) / done;
+    assert!((left - expected).abs() <= expected / 2.0, "{expected} {fields:?}");
+    server.set_faults("");
+    server.await_ready();
+    assert!(loading_fields(&mut client).is_empty());
+    let info = client.call_raw(&["INFO", "persistence"]);
+    assert!(String::from_utf8_lossy(&info).contains("\r\nrdb_last_load_keys_loaded:12\r\n"));
+    assert!(server.log().contains(" %, ") && server.log().contains(" keys, 0:00:0"), "{}", server.log());
 }
 
 /// What is on disk was within the limits of its time.

@@ -2,6 +2,8 @@
 //!
 //! What Redis tells of its copy-on-write memory is told of what a snapshot under way has recorded and has yet to write.
 
+use std::time::Duration;
+
 use super::Fields;
 use super::facts::Facts;
 use crate::saves::{Reason, Record, State};
@@ -14,6 +16,26 @@ pub(super) fn persistence(facts: &Facts<'_>, fields: &mut Fields<'_>) {
     if facts.env.config.appendonly {
         of_files(facts, &state, fields);
     }
+    if facts.env.is_loading {
+        of_loading(facts, fields);
+    }
+}
+
+/// As in Redis, only while data are loaded.
+fn of_loading(facts: &Facts<'_>, fields: &mut Fields<'_>) {
+    let loads = &facts.env.shared.loads;
+    let (extent, began_ms) = (loads.extent(), loads.began_ms());
+    let elapsed = Duration::from_millis(facts.env.now.unix_ms().saturating_sub(began_ms));
+    // Redis says one second until it knows.
+    let left = if elapsed.as_secs() == 0 { 1 } else { extent.secs_left(elapsed) };
+    fields.add_all(&[
+        ("loading_start_time", &(began_ms / 1000)),
+        ("loading_total_bytes", &extent.total),
+        ("loading_rdb_used_mem", &0),
+        ("loading_loaded_bytes", &extent.done),
+        ("loading_loaded_perc", &format_args!("{:.2}", extent.percent())),
+        ("loading_eta_seconds", &left),
+    ]);
 }
 
 fn of_walk(facts: &Facts<'_>, state: &State, fields: &mut Fields<'_>) {
@@ -45,7 +67,7 @@ fn of_saves(facts: &Facts<'_>, state: &State, fields: &mut Fields<'_>) {
         ("rdb_saves", &state.save.done),
         ("rdb_last_cow_size", &state.save.waiting_bytes_max),
         ("rdb_last_load_keys_expired", &0),
-        ("rdb_last_load_keys_loaded", &0),
+        ("rdb_last_load_keys_loaded", &facts.env.shared.loads.snapshot_keys()),
     ]);
 }
 

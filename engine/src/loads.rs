@@ -1,0 +1,44 @@
+//! What is known of the loading of data, while it goes on and afterwards. The loader says it; INFO tells it.
+
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use crate::extent::Extent;
+
+#[derive(Debug, Default)]
+pub struct Loads {
+    began_ms: AtomicU64,
+    bytes: AtomicU64,
+    done: AtomicU64,
+    snapshot_keys: AtomicU64,
+}
+
+impl Loads {
+    /// Loading begins, at this time in Unix milliseconds.
+    pub fn begin(&self, now_ms: u64) {
+        self.began_ms.store(now_ms, Ordering::Relaxed);
+    }
+
+    /// How much is to be read and has been, in bytes of the snapshot and the journal.
+    pub fn note(&self, extent: Extent) {
+        self.bytes.store(extent.total, Ordering::Relaxed);
+        self.done.store(extent.done, Ordering::Relaxed);
+    }
+
+    /// Keys of the snapshot that have been given to their shards.
+    pub fn note_snapshot_keys(&self, keys: u64) {
+        self.snapshot_keys.store(keys, Ordering::Relaxed);
+    }
+
+    /// Unix milliseconds.
+    pub fn began_ms(&self) -> u64 {
+        self.began_ms.load(Ordering::Relaxed)
+    }
+
+    pub fn extent(&self) -> Extent {
+        Extent { done: self.done.load(Ordering::Relaxed), total: self.bytes.load(Ordering::Relaxed) }
+    }
+
+    pub fn snapshot_keys(&self) -> u64 {
+        self.snapshot_keys.load(Ordering::Relaxed)
+    }
+}
