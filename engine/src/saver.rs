@@ -7,13 +7,15 @@
 //!
 //! - *The new file comes first*, so that the file before it has nothing that the snapshot has not: it can go. What the new
 //!   one has from before the cut is passed over by a start. To have it, the writer of the journal finishes the old file
-//!   and holds back what comes meanwhile; if the new one cannot be made, it goes on in the old one.
+//!   and holds back what comes meanwhile; if the new one cannot be made, it goes on in the old one. So it does where a new
+//!   one would not be worth it: one that has nothing in it is not followed by another, however often a snapshot fails.
 //! - *Pieces* come through a channel with room for a few. A shard that finds no room slows its walk (`core::snapshot`).
 //! - A disk that fails ends the snapshot: walks record no more, the file is removed, and the state on disk is what it was,
-//!   with one journal file more.
+//!   with one journal file more, unless the last one is short and was begun for another that failed.
 //!
 //! With `appendonly no` there is no journal; the snapshot takes the place of all files there are.
 
+use std::fs::File;
 use std::io;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -24,7 +26,7 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 use crate::core::{Piece, Shared, WRITER};
 use crate::error::CommandError;
 use crate::ids::{ReactorId, Stamp};
-use crate::journal::{Directory, Disk as _, Files, NewSnapshot};
+use crate::journal::{Directory, Disk as _, Files, JournalFile, NewSnapshot, StoreError};
 use crate::reactor::{Helper, Order, Plant};
 use crate::saves::{Request, Whom};
 use crate::txn::Cut;
@@ -35,6 +37,8 @@ const PIECES_AHEAD: usize = 2;
 const LOOK_EVERY: Duration = Duration::from_millis(50);
 /// How long it waits before it tries again to store the manifest.
 const STORE_AGAIN: Duration = Duration::from_secs(1);
+/// From so many bytes on a journal file that was begun for a snapshot which failed is followed by another.
+const FOLLOWED_BYTES_MIN: u64 = 4 << 20;
 
 /// Where a reactor puts the pieces of a snapshot.
 #[derive(Clone, Debug)]
@@ -62,6 +66,8 @@ pub struct Saver {
     ears: Ears,
     /// What is done is journalled.
     is_journalled: bool,
+    /// The journal's last file was begun for a snapshot that has not been made.
+    is_begun_in_vain: bool,
     must_stop: Arc<AtomicBool>,
 }
 
@@ -92,7 +98,10 @@ impl Saver {
     ) -> io::Result<Handle> {
         let must_stop = Arc::new(AtomicBool::new(false));
         let is_journalled = shared.config().appendonly;
-        let saver = Self { plant, shared, files, ears, is_journalled, must_stop: Arc::clone(&must_stop) };
+        let is_begun_in_vain = false;
+        let must_stop_too = Arc::clone(&must_stop);
+        let saver =
+            Self { plant, shared, files, ears, is_journalled, is_begun_in_vain, must_stop: must_stop_too };
         let thread = std::thread::Builder::new().name("saver".into()).spawn(move || saver.run())?;
         Ok(Handle { thread, must_stop })
     }
@@ -143,6 +152,7 @@ impl Saver {
         let file = self.walk(Cut { walks: true, journals: None, holds })?;
         let journals = if self.is_journalled { None } else { Some(Vec::new()) };
         let keys = file.install(&mut self.files, journals)?;
+        self.is_begun_in_vain = false;
         match self.files.clean() {
             Ok(names) => names.iter().for_each(|name| tracing::debug!("Removed {name}")),
             Err(error) => tracing::warn!("Files that are no longer needed could not be removed: {error}"),
@@ -150,31 +160,57 @@ impl Saver {
         Ok(keys)
     }
 
-    /// Has the journal go on in a new file.
+    /// Has the journal go on in a new file, if that is worth it.
     fn turn_journal(&mut self) -> io::Result<()> {
         self.plant.order(WRITER, Order::Turn)?;
-        let first = match self.hear_turned() {
-            Ok(first) => first,
-            Err(error) => {
+        let next = self.hear_turned().map_err(StoreError::Before).and_then(|first| self.follow(first));
+        match next {
+            Ok(next) => self.plant.order(WRITER, Order::GoOn(next.map(Box::new))),
+            Err(StoreError::Before(error)) => {
                 self.plant.order(WRITER, Order::GoOn(None))?;
-                return Err(error);
+                Err(error)
             }
-        };
-        let (facts, file) = match self.files.make_journal(first, fastrand::u64(..), now_ms()) {
-            Ok(made) => made,
-            Err(error) => {
-                self.plant.order(WRITER, Order::GoOn(None))?;
-                return Err(error);
+            // Neither file may be written to.
+            Err(StoreError::Either(error)) => Err(error),
+        }
+    }
+
+    /// The file that follows the journal's last, listed.
+    fn follow(&mut self, first: Stamp) -> Result<Option<(JournalFile, File)>, StoreError> {
+        if !self.is_worth_following(first).map_err(StoreError::Before)? {
+            return Ok(None);
+        }
+        let made = self.files.make_journal(first, fastrand::u64(..), now_ms());
+        let (facts, file) = made.map_err(StoreError::Before)?;
+        match self.files.list_journal(&facts) {
+            Ok(()) => {}
+            Err(StoreError::Before(error)) => {
+                self.files.drop_journal(&facts);
+                return Err(StoreError::Before(error));
             }
-        };
-        while let Err(error) = self.files.list_journal(&facts) {
-            self.plant.order(WRITER, Order::Stuck(error.to_string().into()))?;
+            Err(StoreError::Either(error)) => self.list_at_last(&facts, error)?,
+        }
+        self.is_begun_in_vain = true;
+        Ok(Some((facts, file)))
+    }
+
+    /// Whether the journal's last file, which is durable up to this stamp, is worth another.
+    fn is_worth_following(&self, next: Stamp) -> io::Result<bool> {
+        let is_empty = self.files.manifest().journals.last().is_some_and(|last| last.first == next);
+        Ok(!is_empty && (!self.is_begun_in_vain || self.files.last_len()? >= FOLLOWED_BYTES_MIN))
+    }
+
+    /// Lists a file that may be listed already, but for a crash.
+    fn list_at_last(&mut self, facts: &JournalFile, mut error: io::Error) -> Result<(), StoreError> {
+        loop {
+            self.plant.order(WRITER, Order::Stuck(error.to_string().into())).map_err(StoreError::Either)?;
             std::thread::sleep(STORE_AGAIN);
-            if self.is_stopping() {
-                return Err(error);
+            match self.files.list_journal(facts).map_err(io::Error::from) {
+                Ok(()) => return Ok(()),
+                Err(again) if self.is_stopping() => return Err(StoreError::Either(again)),
+                Err(again) => error = again,
             }
         }
-        self.plant.order(WRITER, Order::GoOn(Some(Box::new((facts, file)))))
     }
 
     fn hear_turned(&self) -> io::Result<Stamp> {

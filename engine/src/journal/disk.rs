@@ -36,11 +36,20 @@ pub trait Disk {
 
     /// Makes a file that is there whole or not at all, even after a crash, in place of one of the same name.
     fn replace(&self, name: &str, bytes: &[u8]) -> io::Result<()> {
-        let new = format!("{name}{NEW}");
-        let file = self.create(&new)?;
+        self.prepare(name, bytes)?;
+        self.put_in_place(name)
+    }
+
+    /// Makes the file that is to take a place. What is there stays as it is.
+    fn prepare(&self, name: &str, bytes: &[u8]) -> io::Result<()> {
+        let file = self.create(&format!("{name}{NEW}"))?;
         file.write_all_at(bytes, 0)?;
-        file.sync()?;
-        self.rename(&new, name)?;
+        file.sync()
+    }
+
+    /// Puts it there. After a failure either may be there, or be there after a crash.
+    fn put_in_place(&self, name: &str) -> io::Result<()> {
+        self.rename(&format!("{name}{NEW}"), name)?;
         self.sync()
     }
 

@@ -9,12 +9,12 @@
 //! Invariants:
 //! - Whatever step a crash comes after, what the manifest on disk lists is there, and is the state.
 //! - Nothing is removed before a manifest that does without it is durable.
-//! - If a manifest could not be stored, either that or the one before may be on disk: both are right then, and stay so
-//!   until one of the next has been stored.
+//! - If a manifest could not be put in place, either that or the one before may be on disk: both are right then, and stay
+//!   so until one of the next has been stored. If it could not even be made, the one before is.
 
 use std::io;
 
-use super::{Disk, DiskFile as _, FileId, JournalFile, Listed, Manifest, SnapshotHead};
+use super::{Disk, DiskFile as _, FileId, JournalFile, Listed, Manifest, SnapshotHead, StoreError};
 use crate::ids::Stamp;
 
 /// The manifest of a directory, and the directory.
@@ -52,20 +52,31 @@ impl<D: Disk> Files<D> {
     ) -> io::Result<(JournalFile, D::File)> {
         self.last = self.last.next();
         let facts = JournalFile { id: self.last, first, salt, made_ms };
-        facts.create(&self.disk).map(|file| (facts, file))
+        let made = facts.create(&self.disk);
+        if made.is_err() {
+            self.drop_journal(&facts);
+        }
+        made.map(|file| (facts, file))
     }
 
-    /// Lists a journal file behind the others, the last of which is durable to its end. After a failure it may be
-    /// listed on disk: then it is done again, until it succeeds.
-    pub fn list_journal(&mut self, file: &JournalFile) -> io::Result<()> {
+    /// Lists a journal file behind the others, the last of which is durable to its end. If it may be listed on disk
+    /// although this has failed, it is done again, until it succeeds.
+    pub fn list_journal(&mut self, file: &JournalFile) -> Result<(), StoreError> {
         let mut manifest = self.manifest.clone();
         manifest.journals.push(Listed { id: file.id, first: file.first });
         self.store(manifest)
     }
 
-    /// Removes a journal file that was made and is not listed.
-    pub fn drop_journal(&self, file: &JournalFile) -> io::Result<()> {
-        self.disk.remove(&file.id.to_string())
+    /// Removes a journal file that is not listed.
+    pub fn drop_journal(&self, file: &JournalFile) {
+        // It stays if the disk does not let it go. Nobody reads it, and there are not many: the disk is in trouble.
+        let _ = self.disk.remove(&file.id.to_string());
+    }
+
+    /// Bytes of the last journal file.
+    pub fn last_len(&self) -> io::Result<u64> {
+        let last = self.manifest.journals.last();
+        last.map_or(Ok(0), |listed| self.disk.open(&listed.id.to_string())?.len())
     }
 
     /// Makes a snapshot that is written whole the state, with what the journal has after it. `journals`: the files that
@@ -94,7 +105,7 @@ impl<D: Disk> Files<D> {
         Ok([dropped, self.manifest.clean(&self.disk)?].concat())
     }
 
-    fn store(&mut self, manifest: Manifest) -> io::Result<()> {
+    fn store(&mut self, manifest: Manifest) -> Result<(), StoreError> {
         manifest.store(&self.disk)?;
         self.manifest = manifest;
         Ok(())

@@ -39,6 +39,25 @@ pub enum ManifestError {
     Newer(u32),
 }
 
+/// Why a manifest could not be stored.
+#[derive(Debug, thiserror::Error)]
+pub enum StoreError {
+    /// The one before is on disk, as it was.
+    #[error("{0}")]
+    Before(io::Error),
+    /// Either may be.
+    #[error("{0}")]
+    Either(io::Error),
+}
+
+impl From<StoreError> for io::Error {
+    fn from(error: StoreError) -> Self {
+        match error {
+            StoreError::Before(error) | StoreError::Either(error) => error,
+        }
+    }
+}
+
 /// A journal file of the state.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Listed {
@@ -73,8 +92,15 @@ impl Manifest {
     }
 
     /// Takes the place of the one before, durably.
-    pub fn store(&self, disk: &impl Disk) -> io::Result<()> {
-        disk.replace(NAME, self.to_string().as_bytes())
+    pub fn store(&self, disk: &impl Disk) -> Result<(), StoreError> {
+        let text = self.to_string();
+        if text.len() as u64 > BYTES_MAX {
+            let files = self.journals.len();
+            let why = format!("a manifest of {files} journal files would be too long to be read again");
+            return Err(StoreError::Before(io::Error::other(why)));
+        }
+        disk.prepare(NAME, text.as_bytes()).map_err(StoreError::Before)?;
+        disk.put_in_place(NAME).map_err(StoreError::Either)
     }
 
     /// The snapshot's name.
@@ -198,6 +224,25 @@ mod tests {
             assert_eq!(Manifest::load(&disk).expect("a manifest"), Some(manifest));
         }
         assert_eq!(disk.names().expect("a directory"), ["manifest"]);
+    }
+
+    /// What is stored can be read again, so one that could not is not stored.
+    #[test]
+    fn it_is_not_stored_beyond_the_bytes_that_are_read() {
+        let dir = tempfile::tempdir().expect("a directory");
+        let disk = Directory::new(dir.path());
+        let of = |files: u64| Manifest {
+            snapshot: None,
+            journals: (1..=files).map(|n| Listed { id: FileId(n), first: Stamp(1) }).collect(),
+        };
+        let line = "journal journal-0000000001 from 1\n".len() as u64;
+        let most = (BYTES_MAX - 100) / line;
+        of(most).store(&disk).expect("there is room");
+        assert!(matches!(of(BYTES_MAX / line + 1).store(&disk), Err(StoreError::Before(_))));
+        assert_eq!(
+            Manifest::load(&disk).expect("the one before").expect("it is there").journals.len() as u64,
+            most
+        );
     }
 
     #[test]

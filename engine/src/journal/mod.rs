@@ -65,7 +65,7 @@ pub use file::{FileId, JournalFile};
 pub use files::Files;
 pub use group::{GROUP_HEADER_LEN, Group, GroupHeader, Place};
 pub use header::{FORMAT_VERSION, HeaderError};
-pub use manifest::{Listed, Manifest, ManifestError};
+pub use manifest::{Listed, Manifest, ManifestError, StoreError};
 pub use recover::{Recovered, Refusal, Replay};
 pub use snapshot::{
     CHUNK_BYTES, Chunk, ChunkPlace, Clock, Keys, NewSnapshot, ReadChunk, Snapshot, SnapshotEntry,

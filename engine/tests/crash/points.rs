@@ -36,6 +36,59 @@ fn with_everysec_what_is_left_is_a_prefix_wherever_it_ends() {
     end_again_and_again("everysec", u64::MAX, &POINTS.map(end_at));
 }
 
+/// What one snapshot does with files, in its order, each a way to end there: as the journal's next file is made, as the
+/// manifest lists it, as the snapshot is written, as the manifest names it, as files go that are no longer needed.
+const SNAPSHOT_POINTS: [&str; 21] = [
+    // Before the journal's next file is there, before it has a header, before that is on disk, before its name is.
+    "create 1 kill",
+    "store 1 kill",
+    "flush 1 kill",
+    "names 1 kill",
+    // The manifest with it: before it is there, before it takes the place of the other, before that is durable.
+    "create 2 kill",
+    "flush 2 kill",
+    "rename 1 kill",
+    "names 2 kill",
+    // After the cut: on a reactor, and with nothing, the head, a part of a chunk, and much of the snapshot written.
+    "walk 1 kill",
+    "walk 3 kill",
+    "create 3 kill",
+    "store 4 kill",
+    "store 6 kill\nstore short",
+    "store 9 kill\nstore short",
+    // Whole, before it is on disk; before it has its name; before that is durable.
+    "flush 3 kill",
+    "rename 2 kill",
+    "names 3 kill",
+    // The manifest that names it, and what goes.
+    "create 4 kill",
+    "rename 3 kill",
+    "names 4 kill",
+    "remove 1 kill",
+];
+
+fn end_saving_at(points: &str) -> impl Fn(&mut Server) {
+    move |server| {
+        let mut client = server.connect();
+        // What there is to load does not grow from one end to the next.
+        assert_eq!(client.run("SAVE"), Value::Simple(b"OK".to_vec()));
+        server.set_faults(points);
+        client.send(&["SAVE"]).expect("the server reads");
+        server.wait_ended();
+        server.set_faults("");
+    }
+}
+
+#[test]
+fn with_always_no_acknowledged_write_is_lost_wherever_a_snapshot_ends() {
+    end_again_and_again("always", 0, &SNAPSHOT_POINTS.map(end_saving_at));
+}
+
+#[test]
+fn with_everysec_what_is_left_is_a_prefix_wherever_a_snapshot_ends() {
+    end_again_and_again("everysec", u64::MAX, &SNAPSHOT_POINTS.map(end_saving_at));
+}
+
 /// Every write takes many, and nobody notices.
 #[test]
 fn short_writes_lose_nothing() {

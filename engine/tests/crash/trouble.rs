@@ -5,6 +5,7 @@ use std::fs;
 use std::os::unix::fs::FileExt as _;
 use std::time::{Duration, Instant};
 
+use bobbin_proto::encode_command;
 use rustix::process::{Pid, Resource, Rlimit, prlimit};
 
 use crate::files::journals;
@@ -232,6 +233,138 @@ fn a_reactor_that_fails_during_the_last_snapshot_ends_the_server() {
         assert!(!server.wait_ended(), "it ended well");
         let log = server.log();
         assert!(log.contains("failed: Input/output error"), "{log}");
+    }
+}
+
+/// The journal's next file, and the manifest that lists it, cannot be made: it goes on in the one it has.
+#[test]
+fn a_snapshot_that_has_no_room_to_begin_leaves_the_journal_as_it_is() {
+    // The journal's file, its header; the manifest, its bytes, on disk.
+    for line in ["create 1 ENOSPC", "store 1 ENOSPC", "create 2 ENOSPC", "store 2 ENOSPC", "flush 2 EIO"] {
+        let mut server = bobbin_journalled("2", &["--appendfsync", "everysec"]);
+        let mut client = server.connect();
+        client.run("MSET a 1 b 1 c 1");
+        server.set_faults(line);
+        assert_eq!(client.call_raw(&["SAVE"]), b"-ERR\r\n", "{line}");
+        assert_eq!(client.call_raw(&["MSET", "a", "2", "b", "2", "c", "2"]), b"+OK\r\n", "{line}");
+        assert!(server.stop(), "{line}: {}", server.log());
+        server.set_faults("");
+        server.start_again("1", &[]);
+        let mut client = server.connect();
+        assert_eq!(
+            client.call_raw(&["MGET", "a", "b", "c"]),
+            b"*3\r\n$1\r\n2\r\n$1\r\n2\r\n$1\r\n2\r\n",
+            "{line}"
+        );
+    }
+}
+
+/// Whether the manifest lists the journal's next file is not known: nothing is written to either until it is.
+#[test]
+fn while_it_is_not_known_which_files_are_the_state_nothing_is_written() {
+    for line in ["rename 1 EIO", "names 2 EIO"] {
+        let mut server = bobbin_journalled("2", &["--appendfsync", "everysec"]);
+        let (mut client, mut saving) = (server.connect(), server.connect());
+        client.run("SET a 1");
+        server.set_faults(line);
+        saving.send(&["SAVE"]).expect("the server reads");
+        eventually(|| client.call_raw(&["SET", "a", "2"]).starts_with(b"-MISCONF"));
+        server.set_faults("");
+        assert_eq!(saving.read_raw().expect("a reply"), b"+OK\r\n", "{line}");
+        eventually(|| client.call_raw(&["SET", "b", "3"]) == b"+OK\r\n");
+        let a = client.call_raw(&["GET", "a"]);
+        assert!(server.stop(), "{line}: {}", server.log());
+        server.start_again("1", &[]);
+        let mut client = server.connect();
+        assert_eq!(client.call_raw(&["GET", "a"]), a, "{line}");
+        assert_eq!(client.call_raw(&["GET", "b"]), b"$1\r\n3\r\n", "{line}");
+    }
+}
+
+#[test]
+fn snapshots_that_fail_again_and_again_leave_one_file_behind() {
+    const TIMES: usize = 12;
+    let mut server = bobbin_journalled("2", &["--appendfsync", "everysec", "--save", ""]);
+    let mut client = server.connect();
+    // A start has begun one; nothing is in it.
+    let at_first = journals(&server).len();
+    // There is room for the journal's next file and the manifest that lists it.
+    server.set_faults("create 3 ENOSPC");
+    assert_eq!(
+        client.call_raw(&["SAVE"]),
+        b"+OK\r\n".to_vec(),
+        "a journal with nothing in it is not followed"
+    );
+    for n in 0..TIMES {
+        client.run(&format!("SET k{n} 1"));
+        assert_eq!(client.call_raw(&["SAVE"]), b"-ERR\r\n");
+    }
+    assert!(journals(&server).len() <= at_first + 1, "{:?}", journals(&server));
+    server.set_faults("");
+    assert_eq!(client.call_raw(&["SAVE"]), b"+OK\r\n");
+    client.run("SET last 1");
+    server.kill();
+    server.start_again("1", &[]);
+    assert!(journals(&server).len() <= at_first + 1, "{:?}", journals(&server));
+    assert_eq!(server.connect().call_raw(&["DBSIZE"]), format!(":{}\r\n", TIMES + 1).as_bytes());
+}
+
+fn info_has(client: &mut Client, line: &str) -> bool {
+    String::from_utf8_lossy(&client.call_raw(&["INFO", "persistence"])).contains(line)
+}
+
+fn set_all(client: &mut Client, value: &str) {
+    let mut bytes = Vec::new();
+    (0..600).for_each(|n| encode_command(&mut bytes, words(&format!("SET k{n} {value}"))));
+    client.send_raw(&bytes).expect("the server reads");
+    (0..600).for_each(|_| assert_eq!(client.read_raw().expect("a reply"), b"+OK\r\n"));
+}
+
+/// In the middle of a walk, under writes: it is told, nothing is lost, nothing is left of it, and the next one is made.
+#[test]
+fn a_disk_that_fails_in_the_middle_of_a_snapshot_loses_nothing() {
+    for (appendonly, line) in
+        [("yes", "store ENOSPC"), ("yes", "store EIO"), ("no", "store ENOSPC"), ("yes", "flush EIO")]
+    {
+        let directives =
+            ["--appendonly", appendonly, "--save", "10000 10000", "--rdb-key-save-delay", "5000"];
+        let mut server = bobbin_journalled("2", &[&directives[..], &["--appendfsync", "always"]].concat());
+        let mut client = server.connect();
+        set_all(&mut client, "old");
+        assert_eq!(client.call_raw(&["BGSAVE"]), b"+Background saving started\r\n");
+        eventually(|| info_has(&mut client, "current_save_keys_total:600\r\n"));
+        set_all(&mut client, "new");
+        server.set_faults(line);
+        eventually(|| info_has(&mut client, "rdb_last_bgsave_status:err\r\n"));
+        assert!(server.log().contains("Error saving DB on disk: "), "{line}: {}", server.log());
+        let refused = client.call_raw(&["SET", "more", "1"]);
+        assert!(
+            refused.starts_with(b"-MISCONF Redis is configured to save RDB"),
+            "{}",
+            refused.escape_ascii()
+        );
+        client.run("CONFIG SET stop-writes-on-bgsave-error no");
+        assert_eq!(client.call_raw(&["SET", "more", "1"]), b"+OK\r\n");
+        server.set_faults("");
+        let names = || fs::read_dir(server.dir().join("appendonlydir")).expect("a directory");
+        let is_new = |entry: std::io::Result<fs::DirEntry>| {
+            entry.expect("a file").file_name().to_string_lossy().ends_with(".new")
+        };
+        assert!(!names().any(is_new), "{line}: something is left");
+        if appendonly == "yes" {
+            server.kill();
+            server.start_again("1", &directives);
+            client = server.connect();
+        }
+        client.run("CONFIG SET rdb-key-save-delay 0");
+        assert_eq!(client.call_raw(&["SAVE"]), b"+OK\r\n");
+        assert!(info_has(&mut client, "rdb_last_bgsave_status:ok\r\n"));
+        assert_eq!(client.call_raw(&["SET", "more", "2"]), b"+OK\r\n");
+        server.kill();
+        server.start_again("3", &directives);
+        let mut client = server.connect();
+        assert_eq!(client.call_raw(&["DBSIZE"]), b":601\r\n", "{appendonly} {line}");
+        assert!((0..600).all(|n| client.call_raw(&["GET", &format!("k{n}")]) == b"$3\r\nnew\r\n"));
     }
 }
 

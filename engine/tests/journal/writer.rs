@@ -6,7 +6,7 @@ use std::io;
 
 use bobbin_engine::config::AppendFsync;
 use bobbin_engine::ids::Stamp;
-use bobbin_engine::journal::{Batch, DiskFile as _, Files, Job, JournalFile, Writer};
+use bobbin_engine::journal::{Batch, DiskFile as _, Files, Job, JournalFile, StoreError, Writer};
 use fastrand::Rng;
 
 use crate::disk::{FaultyDisk, FaultyFile};
@@ -175,11 +175,19 @@ impl Driver {
                 }
             },
             Turning::Made(facts, file) => {
-                if let Err(error) = self.files.list_journal(&facts) {
-                    self.writer.stuck(error.to_string().into());
-                    assert!(self.writer.news().failure.is_some());
-                    self.turning = Turning::Made(facts, file);
-                    return;
+                match self.files.list_journal(&facts) {
+                    Ok(()) => {}
+                    Err(StoreError::Before(_)) if self.writer.news().failure.is_none() => {
+                        self.files.drop_journal(&facts);
+                        self.writer.go_on(None);
+                        return;
+                    }
+                    Err(error) => {
+                        self.writer.stuck(error.to_string().into());
+                        assert!(self.writer.news().failure.is_some());
+                        self.turning = Turning::Made(facts, file);
+                        return;
+                    }
                 }
                 self.file = file;
                 self.turns += 1;
