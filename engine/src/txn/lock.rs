@@ -13,6 +13,8 @@
 use std::collections::VecDeque;
 use std::hash::BuildHasher;
 
+use hashbrown::hash_map::Entry;
+
 use crate::collections::Map;
 
 use crate::ids::{ReplyTo, TxId};
@@ -26,13 +28,6 @@ pub fn key_hash(key: &[u8]) -> u64 {
 /// The hash that stands for a connection in locks. It may be that of a key as well, which costs a needless wait.
 pub fn conn_hash(of: ReplyTo) -> u64 {
     foldhash::quality::FixedState::default().hash_one((of.reactor, of.conn.to_bits()))
-}
-
-/// What a lock is on.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
-pub enum Resource {
-    Shard,
-    Key(u64),
 }
 
 /// How it is held. The intention modes are held on the shard by those who hold keys.
@@ -70,34 +65,45 @@ impl Mode {
     }
 }
 
-/// Everything one transaction locks on one shard, each resource once, in its strongest mode.
+/// Everything one transaction locks on one shard: the shard, in one mode, and keys by their hashes, each once and in its
+/// strongest mode.
 #[derive(Clone, Debug, Default)]
-pub struct Footprint(Vec<(Resource, Mode)>);
+pub struct Footprint {
+    shard: Option<Mode>,
+    keys: Vec<(u64, Mode)>,
+}
 
 impl Footprint {
     /// The whole shard.
     pub fn shard(mode: Mode) -> Self {
-        Self(vec![(Resource::Shard, mode)])
+        Self { shard: Some(mode), keys: Vec::new() }
     }
 
     /// Keys that may be written, and more of them later.
     pub fn for_writing(keys: impl Iterator<Item = u64>) -> Self {
-        let mut footprint = Self::keys(keys.map(|hash| (hash, true)));
-        footprint.0.retain(|(resource, _)| *resource != Resource::Shard);
-        footprint.0.push((Resource::Shard, Mode::IntentExclusive));
-        footprint
+        let footprint = Self::keys(keys.map(|hash| (hash, true)));
+        Self { shard: Some(Mode::IntentExclusive), ..footprint }
     }
 
     /// Keys: hash, and whether it may be written.
     pub fn keys(keys: impl Iterator<Item = (u64, bool)>) -> Self {
-        let mut all: Vec<_> =
-            keys.map(|(hash, writes)| (Resource::Key(hash), Mode::of_key(writes))).collect();
-        let intent = all.iter().map(|(_, mode)| mode.intent()).max().unwrap_or(Mode::IntentShared);
-        all.push((Resource::Shard, intent));
-        // The strongest mode of each resource first, and only it kept.
-        all.sort_unstable_by(|a, b| a.0.cmp(&b.0).then(b.1.cmp(&a.1)));
-        all.dedup_by_key(|(resource, _)| *resource);
-        Self(all)
+        let mut keys: Vec<_> = keys.map(|(hash, writes)| (hash, Mode::of_key(writes))).collect();
+        let shard = keys.iter().map(|(_, mode)| mode.intent()).max().unwrap_or(Mode::IntentShared);
+        // The strongest mode of each first, and only it kept.
+        keys.sort_unstable_by(|a, b| a.0.cmp(&b.0).then(b.1.cmp(&a.1)));
+        keys.dedup_by_key(|(key, _)| *key);
+        Self { shard: Some(shard), keys }
+    }
+
+    fn is_empty(&self) -> bool {
+        self.shard.is_none() && self.keys.is_empty()
+    }
+
+    /// Takes up to so many of the locks out of it, the shard's last.
+    fn split_off(&mut self, most: usize) -> Self {
+        let keys = self.keys.split_off(self.keys.len().saturating_sub(most));
+        let shard = if keys.len() < most { self.shard.take() } else { None };
+        Self { shard, keys }
     }
 }
 
@@ -151,27 +157,43 @@ impl Line {
     }
 }
 
+/// Those who hold one lock, and those who wait for it.
 #[derive(Debug, Default)]
-struct Lock {
+struct Queue {
     granted: Line,
     waiting: Line,
     /// Highest txid that ever asked while the lock was in use.
     last: TxId,
 }
 
-impl Lock {
+impl Queue {
     fn conflicts(&self, mode: Mode) -> bool {
         self.granted.conflicts(mode) || self.waiting.conflicts(mode)
     }
 
-    fn remove(&mut self, id: TxId) {
+    /// Takes the lock or stands in line for it. Returns whether it waits.
+    fn line_up(&mut self, id: TxId, mode: Mode) -> bool {
+        let waits = self.conflicts(mode);
+        let line = if waits { &mut self.waiting } else { &mut self.granted };
+        line.push(id, mode);
+        self.last = self.last.max(id);
+        waits
+    }
+
+    /// Removes who holds the lock or waits for it.
+    fn release(&mut self, id: TxId, granted: impl FnMut(TxId)) {
         if !self.granted.remove(id) {
             self.waiting.remove(id);
         }
+        self.advance(granted);
     }
 
-    fn is_unused(&self) -> bool {
-        self.granted.members.is_empty() && self.waiting.members.is_empty()
+    /// Lets others read what `id` holds for itself.
+    fn let_read(&mut self, id: TxId, granted: impl FnMut(TxId)) {
+        if self.granted.remove(id) {
+            self.granted.push(id, Mode::Shared);
+        }
+        self.advance(granted);
     }
 
     /// Grants from the front what nothing granted stands against.
@@ -182,6 +204,65 @@ impl Lock {
             self.waiting.remove(id);
             self.granted.push(id, mode);
             granted(id);
+        }
+    }
+
+    fn is_unused(&self) -> bool {
+        self.granted.members.is_empty() && self.waiting.members.is_empty()
+    }
+}
+
+/// The lock of a key. Most have one holder, and nobody who waits: that takes no memory but its place in the table, which so
+/// is small enough to grow in a moment with 100,000 of them.
+#[derive(Debug)]
+enum Lock {
+    One { id: TxId, mode: Mode },
+    Many(Box<Queue>),
+}
+
+impl Lock {
+    fn conflicts(&self, mode: Mode) -> bool {
+        match self {
+            Self::One { mode: held, .. } => held.conflicts(mode),
+            Self::Many(queue) => queue.conflicts(mode),
+        }
+    }
+
+    fn last(&self) -> TxId {
+        match self {
+            Self::One { id, .. } => *id,
+            Self::Many(queue) => queue.last,
+        }
+    }
+
+    fn line_up(&mut self, id: TxId, mode: Mode) -> bool {
+        if let Self::One { id: first, mode: held } = *self {
+            let mut queue = Box::<Queue>::default();
+            queue.line_up(first, held);
+            *self = Self::Many(queue);
+        }
+        match self {
+            Self::One { .. } => false,
+            Self::Many(queue) => queue.line_up(id, mode),
+        }
+    }
+
+    /// See [`Line::writer`].
+    fn writer(&self) -> Option<TxId> {
+        match self {
+            Self::One { id, mode } => (*mode == Mode::Exclusive).then_some(*id),
+            Self::Many(queue) => queue.granted.writer(),
+        }
+    }
+
+    /// Removes who holds it or waits for it. Returns whether nobody is left.
+    fn release(&mut self, id: TxId, granted: impl FnMut(TxId)) -> bool {
+        match self {
+            Self::One { id: holder, .. } => *holder == id,
+            Self::Many(queue) => {
+                queue.release(id, granted);
+                queue.is_unused()
+            }
         }
     }
 }
@@ -196,8 +277,8 @@ struct Holder {
 /// The locks of one shard.
 #[derive(Debug, Default)]
 pub struct LockTable {
-    /// Boxed: a table of 100,000 locks is still small enough to grow in a moment.
-    locks: Map<Resource, Box<Lock>>,
+    shard: Queue,
+    keys: Map<u64, Lock>,
     holders: Map<TxId, Holder>,
 }
 
@@ -210,10 +291,11 @@ impl LockTable {
 
     /// Whether something with this footprint would have to wait.
     pub fn blocks(&self, footprint: &Footprint) -> bool {
-        footprint
-            .0
-            .iter()
-            .any(|(resource, mode)| self.locks.get(resource).is_some_and(|lock| lock.conflicts(*mode)))
+        footprint.shard.is_some_and(|mode| self.shard.conflicts(mode))
+            || footprint
+                .keys
+                .iter()
+                .any(|(key, mode)| self.keys.get(key).is_some_and(|lock| lock.conflicts(*mode)))
     }
 
     /// Asks for all of `footprint` at once.
@@ -228,10 +310,11 @@ impl LockTable {
         keys.sort_unstable();
         keys.dedup();
         keys.retain(|key| self.writer_of(*key) != Some(id));
-        let more = Footprint(keys.iter().map(|key| (Resource::Key(*key), Mode::Exclusive)).collect());
+        let keys = keys.into_iter().map(|key| (key, Mode::Exclusive)).collect();
+        let more = Footprint { shard: None, keys };
         let Some(missing) = self.line_up(id, &more) else { return Verdict::Refused };
         if let Some(holder) = self.holders.get_mut(&id) {
-            holder.footprint.0.extend(more.0);
+            holder.footprint.keys.extend(more.keys);
             holder.missing += missing;
         }
         Verdict::of(missing)
@@ -240,24 +323,27 @@ impl LockTable {
     /// Takes the locks of a footprint or stands in line for them: for how many. None, and nothing is taken, if a higher txid
     /// is in the way.
     fn line_up(&mut self, id: TxId, footprint: &Footprint) -> Option<usize> {
-        let is_refused = |(resource, mode): &(Resource, Mode)| {
-            self.locks.get(resource).is_some_and(|lock| lock.last > id && lock.conflicts(*mode))
-        };
-        if holds(Rule::LateComersAreRefused) && footprint.0.iter().any(is_refused) {
+        if holds(Rule::LateComersAreRefused) && self.refuses(id, footprint) {
             return None;
         }
         let mut missing = 0;
-        for &(resource, mode) in &footprint.0 {
-            let lock = self.locks.entry(resource).or_default();
-            if lock.conflicts(mode) {
-                lock.waiting.push(id, mode);
-                missing += 1;
-            } else {
-                lock.granted.push(id, mode);
+        if let Some(mode) = footprint.shard {
+            missing += usize::from(self.shard.line_up(id, mode));
+        }
+        for &(key, mode) in &footprint.keys {
+            match self.keys.entry(key) {
+                Entry::Vacant(entry) => drop(entry.insert(Lock::One { id, mode })),
+                Entry::Occupied(mut entry) => missing += usize::from(entry.get_mut().line_up(id, mode)),
             }
-            lock.last = lock.last.max(id);
         }
         Some(missing)
+    }
+
+    fn refuses(&self, id: TxId, footprint: &Footprint) -> bool {
+        footprint.shard.is_some_and(|mode| self.shard.last > id && self.shard.conflicts(mode))
+            || footprint.keys.iter().any(|(key, mode)| {
+                self.keys.get(key).is_some_and(|lock| lock.last() > id && lock.conflicts(*mode))
+            })
     }
 
     /// Whether `id` has all of its locks, and may write a key: it holds that, or the whole shard.
@@ -267,8 +353,7 @@ impl LockTable {
 
     /// Who may write a key, once it has all of its locks.
     pub fn writer_of(&self, key: u64) -> Option<TxId> {
-        let resources = [Resource::Shard, Resource::Key(key)];
-        resources.iter().find_map(|resource| self.locks.get(resource)?.granted.writer())
+        self.shard.granted.writer().or_else(|| self.keys.get(&key)?.writer())
     }
 
     /// Gives who holds all of its locks more keys to write, if nothing stands against it: false, and nothing is taken,
@@ -280,17 +365,14 @@ impl LockTable {
         let mut more: Vec<u64> = keys.filter(|key| !self.holds(id, *key)).collect();
         more.sort_unstable();
         more.dedup();
-        let locks = &self.locks;
-        let is_locked = |key: &u64| locks.contains_key(&Resource::Key(*key));
+        let keys = &self.keys;
+        let is_locked = |key: &u64| keys.contains_key(key);
         let Some(holder) = self.holders.get_mut(&id).filter(|_| !more.iter().any(is_locked)) else {
             return more.is_empty();
         };
         for key in more {
-            let resource = Resource::Key(key);
-            holder.footprint.0.push((resource, Mode::Exclusive));
-            let lock = self.locks.entry(resource).or_default();
-            lock.granted.push(id, Mode::Exclusive);
-            lock.last = id;
+            holder.footprint.keys.push((key, Mode::Exclusive));
+            self.keys.insert(key, Lock::One { id, mode: Mode::Exclusive });
         }
         true
     }
@@ -298,13 +380,10 @@ impl LockTable {
     /// Lets others read in the shard that `id` holds for itself. Returns those that hold all of theirs now.
     pub fn let_read(&mut self, id: TxId) -> Vec<TxId> {
         let mut complete = Vec::new();
-        let Some(holder) = self.holders.get_mut(&id) else { return complete };
-        holder.footprint = Footprint::shard(Mode::Shared);
-        let Some(lock) = self.locks.get_mut(&Resource::Shard) else { return complete };
-        if lock.granted.remove(id) {
-            lock.granted.push(id, Mode::Shared);
+        if let Some(holder) = self.holders.get_mut(&id) {
+            holder.footprint = Footprint::shard(Mode::Shared);
+            self.shard.let_read(id, |id| note_granted(&mut self.holders, id, &mut complete));
         }
-        self.advance(Resource::Shard, &mut complete);
         complete
     }
 
@@ -312,42 +391,41 @@ impl LockTable {
     /// lowest txid first, and whether none is left.
     pub fn release(&mut self, id: TxId, most: usize) -> (Vec<TxId>, bool) {
         let Some(holder) = self.holders.get_mut(&id) else { return (Vec::new(), true) };
-        let footprint = &mut holder.footprint.0;
-        let some = footprint.split_off(footprint.len().saturating_sub(most));
-        let is_done = footprint.is_empty();
+        let some = holder.footprint.split_off(most);
+        let is_done = holder.footprint.is_empty();
         if is_done {
             self.holders.remove(&id);
         }
         let mut complete = Vec::new();
-        for (resource, _) in some {
-            self.release_one(id, resource, &mut complete);
+        let mut granted = |id| note_granted(&mut self.holders, id, &mut complete);
+        for (key, _) in some.keys {
+            if let Entry::Occupied(mut entry) = self.keys.entry(key)
+                && entry.get_mut().release(id, &mut granted)
+            {
+                entry.remove();
+            }
         }
-        if self.locks.is_empty() && self.locks.capacity() > LOCKS_KEPT {
-            self.locks = Map::default();
+        if some.shard.is_some() {
+            self.shard.release(id, &mut granted);
+        }
+        if self.shard.is_unused() {
+            // Nobody is left who could be waited for.
+            self.shard.last = TxId::default();
+        }
+        if self.keys.is_empty() && self.keys.capacity() > LOCKS_KEPT {
+            self.keys = Map::default();
         }
         complete.sort_unstable();
         (complete, is_done)
     }
+}
 
-    fn release_one(&mut self, id: TxId, resource: Resource, complete: &mut Vec<TxId>) {
-        if let Some(lock) = self.locks.get_mut(&resource) {
-            lock.remove(id);
-            self.advance(resource, complete);
-        }
-    }
-
-    fn advance(&mut self, resource: Resource, complete: &mut Vec<TxId>) {
-        let Some(lock) = self.locks.get_mut(&resource) else { return };
-        lock.advance(|granted| {
-            if let Some(holder) = self.holders.get_mut(&granted) {
-                holder.missing -= 1;
-                if holder.missing == 0 {
-                    complete.push(granted);
-                }
-            }
-        });
-        if lock.is_unused() {
-            self.locks.remove(&resource);
+/// One has been granted a lock that it has waited for; `complete` gets those that wait for no other.
+fn note_granted(holders: &mut Map<TxId, Holder>, id: TxId, complete: &mut Vec<TxId>) {
+    if let Some(holder) = holders.get_mut(&id) {
+        holder.missing -= 1;
+        if holder.missing == 0 {
+            complete.push(id);
         }
     }
 }
@@ -398,7 +476,7 @@ mod tests {
         for id in [3, 4] {
             released(&mut table, TxId(id));
         }
-        assert!(table.is_empty() && table.locks.is_empty());
+        assert!(table.is_empty() && table.keys.is_empty());
     }
 
     #[test]
@@ -438,7 +516,7 @@ mod tests {
         for id in [2, 3] {
             released(&mut table, TxId(id));
         }
-        assert!(table.is_empty() && table.locks.is_empty());
+        assert!(table.is_empty() && table.keys.is_empty());
     }
 
     #[test]
@@ -501,7 +579,8 @@ mod tests {
                 }
                 for (at, (_, a)) in holding.iter().enumerate() {
                     for (_, b) in &holding[..at] {
-                        let clash = a.0.iter().any(|x| b.0.iter().any(|y| x.0 == y.0 && x.1.conflicts(y.1)));
+                        let shards = a.shard.zip(b.shard).is_some_and(|(x, y)| x.conflicts(y));
+                        let clash = shards || a.keys.iter().any(|x| b.keys.iter().any(|y| x.0 == y.0 && x.1.conflicts(y.1)));
                         prop_assert!(!clash);
                     }
                 }
@@ -513,7 +592,7 @@ mod tests {
                 }
             }
             prop_assert!(queued.is_empty(), "nobody waits for nobody");
-            prop_assert!(table.is_empty() && table.locks.is_empty());
+            prop_assert!(table.is_empty() && table.keys.is_empty());
         }
     }
 }
