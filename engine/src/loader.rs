@@ -154,7 +154,8 @@ impl<'p> Loader<'p> {
             [] => Ok(()),
             [only] => self.give(only.shard.index(), db, at_ms, args),
             _ if matches!(row.run, Run::Scatter(..)) => shares.iter().try_for_each(|share| {
-                self.give(share.shard.index(), db, at_ms, share_of(row, args, share).as_args())
+                let mut spans = Vec::new();
+                self.give(share.shard.index(), db, at_ms, share_of(row, args, share, &mut spans))
             }),
             [first, ..] => self.take_together(first.shard, db, at_ms, row, args),
         }

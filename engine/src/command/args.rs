@@ -58,6 +58,13 @@ impl<'a> Args<'a> {
         self.iter_from(0)
     }
 
+    /// Some of the arguments, in this order.
+    pub fn pick(&self, indices: impl Iterator<Item = usize>, spans: &'a mut Vec<Span>) -> Self {
+        spans.clear();
+        spans.extend(indices.map(|index| self.spans[index]));
+        Self { bytes: self.bytes, spans }
+    }
+
     /// Whether argument `index` is this word, in any case.
     #[inline]
     pub fn is(&self, index: usize, word: &str) -> bool {

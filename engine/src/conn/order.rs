@@ -59,11 +59,17 @@ impl ReplyOrder {
         self.awaited
     }
 
-    /// Whether one reply more may be awaited: so many at most that all of them, were they as large as those that came
-    /// lately, stay within what is kept for a client.
+    /// Whether one reply more may be awaited.
     #[inline]
     pub fn has_room(&self) -> bool {
-        self.awaited < (OUTPUT_PAUSE_BYTES / self.largest.max(1)).clamp(1, AWAITED_REPLIES_MAX)
+        self.awaited < self.room()
+    }
+
+    /// How many replies may be awaited: so many at most that all of them, were they as large as those that came lately,
+    /// stay within what is kept for a client.
+    #[inline]
+    pub fn room(&self) -> usize {
+        (OUTPUT_PAUSE_BYTES / self.largest.max(1)).clamp(1, AWAITED_REPLIES_MAX)
     }
 
     /// Bytes kept aside.

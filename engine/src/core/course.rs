@@ -12,7 +12,7 @@ use crate::command::{self, Args, Command, ShardFn};
 use crate::conn::Conn;
 use crate::course::Round;
 use crate::ids::{ConnId, ReactorId, TxId};
-use crate::txn::{Given, Job, Outcome, Share, TxMessage, Work};
+use crate::txn::{Job, Outcome, Share, TxMessage, Work};
 
 impl Core {
     /// Submits a command that may be a course. As one it is a barrier on its connection.
@@ -43,17 +43,16 @@ impl Core {
     pub(super) fn run_round(&mut self, id: TxId, round: &dyn Round, conn: ConnId) {
         let Some((from, _)) = self.schedule.part(id) else { return };
         let start = self.env.stopwatch.read();
-        let given = Given::Answer(round.visit(self));
+        let answer = round.visit(self);
         self.pass_effects(from, conn);
-        let outcome = Outcome { given, ns: self.ns_since(start) };
-        self.post_done(from, id, outcome);
+        self.post_done(from, id, Outcome::Answer(answer, self.ns_since(start)));
     }
 
     /// Carries a course on with what a round gave: every shard makes the next, or is let go.
     pub(super) fn next_round(&mut self, id: TxId, outcomes: Vec<Outcome>) {
         let Some(pending) = self.coordinator.find(id) else { return };
         let Work::Course { job, course, ns } = &mut pending.work else { return };
-        *ns += outcomes.iter().map(|outcome| outcome.ns).max().unwrap_or(0);
+        *ns += outcomes.iter().map(Outcome::ns).max().unwrap_or(0);
         let start = self.env.stopwatch.read();
         let mut out = Vec::new();
         let version = job.session.version();

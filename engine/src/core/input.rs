@@ -169,31 +169,40 @@ impl Core {
 
     /// Runs a group. Returns where in the input to go on.
     fn run_group(&mut self, conn: &mut Conn, input: &[u8], end: usize, group: &Group) -> usize {
+        let stopped = self.submit_group(conn, input, group);
+        self.depart(conn);
+        stopped.inspect(|_| conn.parser.reset()).unwrap_or(end)
+    }
+
+    /// Submits the commands of a group; if not all may be run now, returns where to go on.
+    fn submit_group(&mut self, conn: &mut Conn, input: &[u8], group: &Group) -> Option<usize> {
         for parsed in &group.commands {
-            let flow = self.submit(conn, parsed.command, group.args(parsed, input));
+            let args = group.args(parsed, input);
+            let boarded = self.boarded();
+            if boarded > 0 && !self.may_board(conn, parsed.command, args) {
+                return Some(parsed.start);
+            }
+            let flow = self.submit(conn, parsed.command, args);
             if conn.output_len() >= OUTPUT_WEIGHED_BYTES {
                 self.weigh(conn);
             }
-            let stopped = !conn.runs_on();
+            // What has been answered at once instead of boarding is behind what has boarded.
+            let is_behind = boarded > 0 && self.boarded() == boarded;
             match flow {
-                Flow::NotYet => {
-                    conn.parser.reset();
-                    return parsed.start;
-                }
-                Flow::Done if stopped => {
-                    conn.parser.reset();
-                    return parsed.end;
-                }
+                Flow::NotYet => return Some(parsed.start),
+                Flow::Done if is_behind || !conn.runs_on() => return Some(parsed.end),
                 Flow::Done => {}
             }
         }
-        end
+        None
     }
 
     fn run_inline(&mut self, conn: &mut Conn, group: &Group) -> Flow {
         let bytes = conn.parser.inline_args().to_vec();
         let args = Args::new(&bytes, &group.scratch);
-        self.submit(conn, command::find(args.at(0)), args)
+        let flow = self.submit(conn, command::find(args.at(0)), args);
+        self.depart(conn);
+        flow
     }
 
     fn protocol_error(&mut self, conn: &mut Conn, error: bobbin_proto::ProtocolError) {

@@ -8,6 +8,7 @@
 //! One iteration: `begin`, any number of inputs, [`Core::settle`], then the outputs, and [`Core::end`].
 
 mod block;
+mod boarding;
 mod client_limits;
 mod client_memory;
 mod clients;
@@ -57,6 +58,7 @@ use crate::pubsub::{Push, Receipts};
 use crate::saves::Request;
 use crate::store::Keyspace;
 use crate::txn::{Coordinator, Schedule};
+use boarding::Boarding;
 use evict::Allowance;
 use input::Group;
 use journalling::Journalling;
@@ -88,6 +90,8 @@ pub struct Core {
     /// Where the entries of keys brought together from several shards live while a command runs on them.
     workspace: Keyspace,
     group: Group,
+    /// Commands of the connection at hand that will leave as one transaction.
+    boarding: Option<Boarding>,
     frame_spans: Vec<bobbin_proto::Span>,
     /// Connections the driver has to look at.
     listed: Vec<ConnId>,
@@ -180,6 +184,7 @@ impl Core {
             walking: Walking::default(),
             visits: Visits::default(),
             group: Group::default(),
+            boarding: None,
             frame_spans: Vec::new(),
             listed: Vec::new(),
             resumed: Vec::new(),

@@ -259,10 +259,18 @@ impl Core {
         merge: Option<Merge>,
         args: Args<'_>,
     ) -> Flow {
+        if let Some(merge) = merge
+            && self.boarding.is_some()
+        {
+            return self.board(conn, row, merge, args);
+        }
         match self.sole_owner(row, args) {
             Some(owner) if owner == self.id => self.run_here(conn, row, run, args),
             Some(owner) => self.send_to(owner, conn, row, args),
-            None => self.start_transaction(conn, row, merge, args),
+            None => match merge {
+                Some(merge) => self.board(conn, row, merge, args),
+                None => self.start_together(conn, row, args),
+            },
         }
     }
 
@@ -369,25 +377,15 @@ impl Core {
     }
 
     /// A command over several shards is a barrier on its connection.
-    fn start_transaction(
-        &mut self,
-        conn: &mut Conn,
-        row: &'static Command,
-        merge: Option<Merge>,
-        args: Args<'_>,
-    ) -> Flow {
+    fn start_together(&mut self, conn: &mut Conn, row: &'static Command, args: Args<'_>) -> Flow {
         if conn.has_to_wait() {
             return Flow::NotYet;
         }
         self.feed_monitors(conn, row, args);
         let shares = shares(row, args, |key| self.owner(key));
         let job = Job { command: row.id, db: conn.db, session: conn.session, args: args.into() };
-        let work = match merge {
-            Some(merge) => Work::Scatter { job, merge },
-            None => Work::Together { job },
-        };
         let reply_to = self.hold_behind(conn);
-        self.begin_transaction(reply_to, work, shares, terms_of(conn.session));
+        self.begin_transaction(reply_to, Work::Together { job }, shares, terms_of(conn.session));
         Flow::Done
     }
 

@@ -17,7 +17,8 @@ use crate::rules::{Rule, holds};
 use crate::store::is_due;
 use crate::txn::lock::Verdict;
 use crate::txn::{
-    Change, Given, Grant, Job, Lent, Next, Outcome, Part, Pending, Share, Terms, TxMessage, Wait, Work,
+    Change, Grant, Job, Lent, Next, Outcome, Part, Pending, Replies, Scattered, Share, Terms, Train,
+    TxMessage, Wait, Work,
 };
 
 impl Core {
@@ -155,7 +156,7 @@ impl Core {
         let Some((from, part)) = self.schedule.part(id) else { return Vec::new() };
         match part {
             Part::Alone { .. } | Part::Visit { .. } | Part::Block { .. } => return self.run_alone(id),
-            Part::Share(_) | Part::Atomic(_) | Part::Cut | Part::Course { .. } => {
+            Part::Share { .. } | Part::Atomic(_) | Part::Cut | Part::Course { .. } => {
                 self.grant(id, from, Grant::default());
             }
             Part::Hold { watch, .. } => {
@@ -197,17 +198,16 @@ impl Core {
     fn run_part(&mut self, id: TxId, at_us: u64) {
         let Some((from, _)) = self.schedule.part(id) else { return };
         let outcome = match self.schedule.take_part(id) {
-            Some(Part::Share(job)) => {
-                self.shard.rest.effects.mute(command::row(job.command).has(flag::WRITE));
-                let (reply, ns, _) = self.at_time(at_us, |core| core.run_job(&job));
-                self.shard.rest.effects.mute(false);
-                Outcome { given: Given::Reply(reply), ns }
+            Some(Part::Share { train, shard }) => {
+                let mut replies = Replies::default();
+                self.at_time(at_us, |core| core.run_share(&train, shard, &mut replies));
+                Outcome::Replies(replies)
             }
             Some(Part::Atomic(errand)) => {
                 self.shard.rest.effects.mute(errand.effect().is_some());
                 let (answer, ns) = self.at_time(at_us, |core| core.timed_visit(&errand));
                 self.shard.rest.effects.mute(false);
-                Outcome { given: Given::Answer(answer), ns }
+                Outcome::Answer(answer, ns)
             }
             _ => return,
         };
@@ -215,6 +215,19 @@ impl Core {
         let next = self.finish_part(id);
         self.hold_locks(next);
         self.settle_ready();
+    }
+
+    fn run_share(&mut self, train: &Train, shard: ReactorId, replies: &mut Replies) {
+        train.run(shard, |scattered, args| {
+            let row = scattered.command;
+            let Some(run) = row.run.on_shard() else { return };
+            self.shard.rest.effects.mute(row.has(flag::WRITE));
+            let caller = Caller { db: scattered.db, session: scattered.session };
+            let start = self.env.stopwatch.read();
+            self.shard.run(&self.env, row, run, caller, args, &mut replies.bytes);
+            replies.ends.push((replies.bytes.len(), self.ns_since(start)));
+        });
+        self.shard.rest.effects.mute(false);
     }
 
     /// Says how a part went, behind what it has said.
@@ -293,7 +306,7 @@ impl Core {
             Work::Hold { .. } => return self.go_on_claiming(id),
             Work::Course { .. } => return self.next_round(id, Vec::new()),
             Work::Cut(_) => return self.make_cut(id),
-            Work::Scatter { .. } | Work::Atomic { .. } => {}
+            Work::Scatter(_) | Work::Atomic { .. } => {}
         }
         let effects = &mut self.shard.rest.effects;
         if effects.is_on() {
@@ -400,14 +413,11 @@ impl Core {
         }
         let Some(mut pending) = self.coordinator.remove(id) else { return };
         let outcomes = pending.take_outcomes();
-        let ns = outcomes.iter().map(|outcome| outcome.ns).max().unwrap_or(0);
+        let ns = outcomes.iter().map(Outcome::ns).max().unwrap_or(0);
         let out = match &pending.work {
-            Work::Scatter { job, merge } => {
-                let replies = outcomes.into_iter().filter_map(Outcome::into_reply).collect();
-                let (out, ok) = merge_replies(*merge, job, &pending.shares, replies);
-                let row = command::row(job.command);
-                self.observe_away(pending.reply_to, row, job.args.as_args(), ns, ok);
-                out
+            Work::Scatter(train) => {
+                let replies: Vec<_> = outcomes.into_iter().filter_map(Outcome::into_replies).collect();
+                self.answers_of(train, &pending, &replies)
             }
             Work::Atomic { errand, asked } => {
                 let answers = outcomes.into_iter().filter_map(Outcome::into_answer).collect();
@@ -420,6 +430,27 @@ impl Core {
             | Work::Course { .. } => Vec::new(),
         };
         self.answer(pending.reply_to, &out);
+    }
+
+    /// The replies of a train's commands, one behind the other, from what its shards have answered.
+    fn answers_of(&mut self, train: &Train, pending: &Pending, replies: &[Replies]) -> Vec<u8> {
+        let mut of_shards: Vec<_> = replies.iter().map(Replies::iter).collect();
+        let (mut out, mut parts) = (Vec::new(), Vec::new());
+        for scattered in &train.0 {
+            parts.clear();
+            let mut longest_ns = 0;
+            for share in &scattered.shares {
+                let at = pending.shares.iter().position(|other| other.shard == share.shard);
+                if let Some((reply, ns)) = at.and_then(|at| of_shards.get_mut(at)?.next()) {
+                    parts.push(reply);
+                    longest_ns = ns.max(longest_ns);
+                }
+            }
+            let ok = merge_replies(scattered, &parts, &mut out);
+            let args = scattered.args.as_args();
+            self.observe_away(pending.reply_to, scattered.command, args, longest_ns, ok);
+        }
+        out
     }
 
     /// A shard refused: the request is withdrawn everywhere and made again under a new txid.
@@ -465,8 +496,10 @@ impl Core {
 fn journal_whole(effects: &mut Effects, pending: &Pending) {
     let aside = pending.terms == Terms::Held;
     match &pending.work {
-        Work::Scatter { job, .. } if command::row(job.command).has(flag::WRITE) => {
-            effects.note_whole(aside, job.db.into(), job.args.as_args().iter());
+        Work::Scatter(train) => {
+            for scattered in train.0.iter().filter(|scattered| scattered.command.has(flag::WRITE)) {
+                effects.note_whole(aside, scattered.db.into(), scattered.args.as_args().iter());
+            }
         }
         Work::Atomic { errand, .. } => {
             if let Some((db, args)) = errand.effect() {
@@ -484,40 +517,31 @@ impl TxMessage {
     }
 }
 
-impl Outcome {
-    fn into_reply(self) -> Option<Vec<u8>> {
-        if let Given::Reply(reply) = self.given { Some(reply) } else { None }
+/// Makes one reply of those of the shards, in their order. An error of any of them is the whole's, and false is returned
+/// then.
+fn merge_replies(scattered: &Scattered, replies: &[&[u8]], out: &mut Vec<u8>) -> bool {
+    if let Some(failed) = replies.iter().find(|reply| reply.starts_with(b"-")) {
+        out.extend_from_slice(failed);
+        return false;
     }
-
-    pub(super) fn into_answer(self) -> Option<crate::errand::AnyAnswer> {
-        if let Given::Answer(answer) = self.given { Some(answer) } else { None }
-    }
-}
-
-/// Makes one reply of those of the shards. An error of any of them is the whole's, and false is returned then.
-fn merge_replies(merge: Merge, job: &Job, shares: &[Share], mut replies: Vec<Vec<u8>>) -> (Vec<u8>, bool) {
-    if let Some(failed) = replies.iter().position(|reply| reply.starts_with(b"-")) {
-        return (replies.swap_remove(failed), false);
-    }
-    let mut out = Vec::new();
-    match merge {
-        Merge::Ok => out.extend_from_slice(&replies[0]),
+    match scattered.merge {
+        Merge::Ok => out.extend_from_slice(replies.first().unwrap_or(&&b""[..])),
         Merge::Sum => {
             let sum = replies.iter().filter_map(|reply| integer(reply)).sum();
-            Reply::new(&mut out, Version::Resp2).int(sum);
+            Reply::new(out, Version::Resp2).int(sum);
         }
         Merge::Positions => {
-            let mut elements: Vec<(usize, &[u8])> = Vec::new();
-            for (share, reply) in shares.iter().zip(&replies) {
+            let mut elements: Vec<(usize, &[u8])> = Vec::with_capacity(scattered.keys());
+            for (share, reply) in scattered.shares.iter().zip(replies) {
                 let keys = share.keys.iter().map(|&(index, _)| index);
                 elements.extend(keys.zip(array_elements(reply)));
             }
             elements.sort_unstable_by_key(|&(index, _)| index);
-            Reply::new(&mut out, job.session.version()).array(elements.len());
+            Reply::new(out, scattered.session.version()).array(elements.len());
             elements.iter().for_each(|(_, element)| out.extend_from_slice(element));
         }
     }
-    (out, true)
+    true
 }
 
 fn integer(reply: &[u8]) -> Option<i64> {

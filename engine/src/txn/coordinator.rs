@@ -4,8 +4,8 @@ use std::sync::Arc;
 
 use crate::collections::Map;
 
-use super::{BlockJob, Cut, Grant, Job, Lent, Outcome, Part, Terms};
-use crate::command::{Args, Command, Merge, OwnedArgs};
+use super::{BlockJob, Cut, Grant, Job, Lent, Outcome, Part, Terms, Train};
+use crate::command::{Args, Command};
 use crate::course::Course;
 use crate::errand::{AnyErrand, Asked};
 use crate::ids::{ReactorId, ReplyTo, TxId};
@@ -14,8 +14,8 @@ use crate::rules::{Rule, holds};
 /// What a transaction is for.
 #[derive(Debug)]
 pub enum Work {
-    /// Every shard runs its share of the command.
-    Scatter { job: Job, merge: Merge },
+    /// Every shard runs its share of the commands.
+    Scatter(Arc<Train>),
     /// The keys are brought together and the command runs on them.
     Together { job: Job },
     /// The keys are brought together and the commands run on them; the keys of each share are given, in its order.
@@ -148,10 +148,7 @@ impl Pending {
 
     fn part(&self, at: usize, share: &Share) -> Part {
         match &self.work {
-            Work::Scatter { job, .. } => {
-                let args = share_of(crate::command::row(job.command), job.args.as_args(), share);
-                Part::Share(Job { args, ..job.clone_head() })
-            }
+            Work::Scatter(train) => Part::Share { train: Arc::clone(train), shard: share.shard },
             Work::Together { job } => {
                 let args = job.args.as_args();
                 let keys = share.keys.iter().map(|&(index, _)| args.at(index).into()).collect();
@@ -238,20 +235,6 @@ impl Pending {
             .filter_map(|p| if let Progress::Done(outcome) = p { Some(outcome) } else { None })
             .collect()
     }
-}
-
-impl Job {
-    fn clone_head(&self) -> Self {
-        Self { args: OwnedArgs::new(std::iter::empty()), ..*self }
-    }
-}
-
-/// The command with only the keys of one share, each with the arguments that belong to it (MSET: its value).
-pub fn share_of(command: &Command, args: Args<'_>, share: &Share) -> OwnedArgs {
-    let step = command.key_step();
-    let indices = share.keys.iter().flat_map(|&(key, _)| key..(key + step).min(args.len()));
-    let indices: Vec<usize> = std::iter::once(0).chain(indices).collect();
-    OwnedArgs::new(indices.iter().map(|&index| args.at(index)))
 }
 
 /// Splits a command's keys by owner. In key order within a share; shares in the order of the shards.

@@ -12,7 +12,8 @@
 //! A refusal from any shard withdraws the request everywhere, and it starts again under a new txid.
 //!
 //! Two kinds of work need no code of their own in a command. A *scattered* command (MGET, MSET, DEL …) runs on each
-//! shard on the keys it owns, and the replies are merged. Every other one (RENAME, BITOP, COPY …) borrows its keys:
+//! shard on the keys it owns, and the replies are merged; those that one pipeline sends in a row make one transaction
+//! ([`Train`]). Every other one (RENAME, BITOP, COPY …) borrows its keys:
 //! with the grant each shard lends the entries, the coordinator runs the ordinary handler on them as if they were
 //! one shard's, and gives them back with the release. Memory is shared, so lending moves pointers, never values.
 //!
@@ -29,14 +30,16 @@ mod block;
 mod coordinator;
 pub mod lock;
 mod schedule;
+mod train;
 mod wait;
 mod watch;
 
 use std::sync::Arc;
 
 pub use block::Block;
-pub use coordinator::{Claims, Coordinator, Next, Pending, Share, Work, share_of, shares};
+pub use coordinator::{Claims, Coordinator, Next, Pending, Share, Work, shares};
 pub use schedule::{Part, Schedule, Settling, footprint_of};
+pub use train::{Scattered, Train, share_of};
 pub use wait::{Turn, Wait, Waits};
 pub use watch::Watches;
 
@@ -268,15 +271,41 @@ pub struct Grant {
     pub is_awaited: bool,
 }
 
-/// What running a part gave, and how long it took.
+/// What running a part gave.
 #[derive(Debug)]
-pub struct Outcome {
-    pub given: Given,
-    pub ns: u64,
+pub enum Outcome {
+    Replies(Replies),
+    /// And how long it took, in nanoseconds.
+    Answer(AnyAnswer, u64),
 }
 
-#[derive(Debug)]
-pub enum Given {
-    Reply(Vec<u8>),
-    Answer(AnyAnswer),
+impl Outcome {
+    pub fn into_replies(self) -> Option<Replies> {
+        if let Self::Replies(replies) = self { Some(replies) } else { None }
+    }
+
+    pub fn into_answer(self) -> Option<AnyAnswer> {
+        if let Self::Answer(answer, _) = self { Some(answer) } else { None }
+    }
+
+    /// How long the visit took.
+    pub fn ns(&self) -> u64 {
+        if let Self::Answer(_, ns) = self { *ns } else { 0 }
+    }
+}
+
+/// What the commands of a train have answered on one shard.
+#[derive(Debug, Default)]
+pub struct Replies {
+    pub bytes: Vec<u8>,
+    /// Where each ends, and how long its command ran, in nanoseconds.
+    pub ends: Vec<(usize, u64)>,
+}
+
+impl Replies {
+    /// Each reply, and how long its command ran.
+    pub fn iter(&self) -> impl Iterator<Item = (&[u8], u64)> {
+        let mut start = 0;
+        self.ends.iter().map(move |&(end, ns)| (&self.bytes[std::mem::replace(&mut start, end)..end], ns))
+    }
 }

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use crate::collections::Map;
 
 use super::lock::{Footprint, LockTable, Verdict};
-use super::{Block, BlockJob, Job, Terms, Turn, Watches, lock};
+use super::{Block, BlockJob, Job, Terms, Train, Turn, Watches, lock};
 use crate::command::{Args, row};
 use crate::errand::{AnyErrand, Need, Ticket};
 use crate::ids::{ReactorId, ReplyTo, TxId, WatchId};
@@ -22,8 +22,8 @@ pub enum Part {
     Visit { errand: Arc<dyn AnyErrand>, ticket: Ticket, from: ReactorId },
     /// A block of this shard alone that met a lock.
     Block { job: Box<BlockJob>, reply_to: ReplyTo },
-    /// One shard's share of a scattered command.
-    Share(Job),
+    /// One shard's share of scattered commands.
+    Share { train: Arc<Train>, shard: ReactorId },
     /// Keys to lend, and a watch to look at.
     Lend { keys: Vec<Box<[u8]>>, lent: bool, watch: Option<WatchId> },
     /// The whole shard, or keys that will be named, for the steps of a block; and a watch to look at.
@@ -80,7 +80,8 @@ impl Part {
     fn footprint(&self, watches: &Watches) -> Footprint {
         match self {
             part if !part.locks() => Footprint::default(),
-            Self::Alone { job, .. } | Self::Share(job) => footprint_of(job.command, job.args.as_args()),
+            Self::Alone { job, .. } => footprint_of(job.command, job.args.as_args()),
+            Self::Share { train, shard } => train.footprint(*shard),
             Self::Block { job, reply_to } => block_footprint(&job.block, job.watch, watches, Some(*reply_to)),
             // A key that is lent is away: even one that is only read must be nobody else's meanwhile.
             Self::Lend { keys, watch, .. } => {
@@ -107,7 +108,7 @@ impl Part {
     fn locks(&self) -> bool {
         match self {
             Self::Alone { .. } | Self::Visit { .. } | Self::Block { .. } | Self::Cut => true,
-            Self::Share(_) => holds(Rule::SharesAreLocked),
+            Self::Share { .. } => holds(Rule::SharesAreLocked),
             Self::Lend { .. } => holds(Rule::LentKeysAreLocked),
             Self::Hold { .. } => holds(Rule::BlocksHoldShards),
             Self::Atomic(_) => holds(Rule::VisitsHoldShards),

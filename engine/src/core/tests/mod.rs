@@ -11,6 +11,7 @@ mod memory;
 mod output;
 mod pubsub;
 mod scopes;
+mod trains;
 mod waiting;
 
 use std::collections::VecDeque;
