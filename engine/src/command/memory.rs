@@ -9,7 +9,7 @@ use crate::errand::{Errand, Need, Targets};
 use crate::error::CommandError;
 use crate::observe::allocator::{self, Heap};
 use crate::observe::{Report, process};
-use crate::store::{Entry, parse_canonical};
+use crate::store::parse_canonical;
 
 const EVERY_SHARD: &[&str] =
     &["nondeterministic_output", "request_policy:all_shards", "response_policy:special"];
@@ -71,8 +71,7 @@ fn usage(cx: &mut Cx<'_>, args: Args<'_>, reply: &mut Reply<'_>) -> Result<(), C
         }
     }
     match cx.peek(args.at(2)) {
-        // The place in the table beside the block.
-        Some(entry) => reply.int((entry.memory() + size_of::<Entry>()) as i64),
+        Some(entry) => reply.int(entry.memory_with_place() as i64),
         None => reply.null(),
     }
     Ok(())

@@ -25,6 +25,7 @@ pub mod hyperloglog;
 pub mod info;
 pub mod introspect;
 pub mod key;
+pub mod keys_report;
 pub mod keyspace;
 pub mod latency;
 pub mod lcs;

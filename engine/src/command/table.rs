@@ -28,6 +28,7 @@ const FAMILIES: &[&[Command]] = &[
     super::info::ROWS,
     super::introspect::ROWS,
     super::key::ROWS,
+    super::keys_report::ROWS,
     super::keyspace::ROWS,
     super::latency::ROWS,
     super::lcs::ROWS,

@@ -2,8 +2,8 @@
 //!
 //! Reads as `Class Change "name" | "alias" => field: Type, kind, "default", "help";`. A row becomes live by its
 //! first word when something starts to read its field. Names, ranges and defaults are those of redis-server 7.0.15
-//! (and of 7.2 for what it added); `reactors`, `reactor-cpus`, `node-id`, `node`, `scope` and `scope-history` are
-//! Bobbin's, and `bind`, `dir`, `save` and `appendonly` have defaults of Bobbin's own.
+//! (and of 7.2 for what it added); `reactors`, `reactor-cpus`, `node-id`, `node`, `scope`, `scope-history` and
+//! `hotkeys-sample-ratio` are Bobbin's, and `bind`, `dir`, `save` and `appendonly` have defaults of Bobbin's own.
 
 use super::{
     checks,
@@ -123,6 +123,7 @@ group "Observability" {
 Live Runtime "slowlog-log-slower-than" => slowlog_log_slower_than: i64, timed(-1, LONG_MAX, "microseconds"), "10000", "Commands that ran longer enter the slow log; -1 none, 0 all.";
 Live Runtime "slowlog-max-len" => slowlog_max_len: u64, between(0, LONG_MAX), "128", "Entries the slow log keeps.";
 Live Runtime "latency-monitor-threshold" => latency_monitor_threshold: i64, timed(0, LONG_MAX, "milliseconds"), "0", "Events that took at least this long are sampled; 0 none.";
+Live Runtime "hotkeys-sample-ratio" => hotkeys_sample_ratio: u32, between(0, 1_000_000), "512", "One command in so many has its keys counted for HOTKEYS; 0 counts none.";
 Live Runtime "latency-tracking" => latency_tracking: bool, Kind::Bool, "yes", "Keep a histogram of latency per command.";
 Live Runtime "latency-tracking-info-percentiles" => latency_tracking_info_percentiles: Percentiles, words("numbers from 0 to 100"), "50 99 99.9", "Percentiles of command latency in INFO.";
 }

@@ -12,7 +12,7 @@ use crate::config::Config;
 use crate::ids::{ReactorId, WatchId};
 use crate::journal::{Clock, Effects};
 use crate::mesh::SessionBits;
-use crate::observe::ShardStats;
+use crate::observe::{HotKeys, ShardStats};
 use crate::pubsub::Bus;
 use crate::rdb::Checksum;
 use crate::rules::{Rule, holds};
@@ -81,6 +81,7 @@ pub struct Shard {
 pub struct ShardRest {
     pub rng: fastrand::Rng,
     pub stats: ShardStats,
+    pub hot_keys: HotKeys,
     pub evictor: Evictor,
     pub active_expire: bool,
     /// DEBUG SET-SKIP-CHECKSUM-VALIDATION
@@ -105,6 +106,14 @@ impl ShardRest {
     pub fn touch(&mut self, entry: &Entry, env: &Env, session: SessionBits) {
         if !session.has(SessionBits::NO_TOUCH) {
             self.evictor.config().touch(entry, env.now.unix_ms(), &mut self.rng);
+        }
+    }
+
+    /// Counts the keys of a command that was drawn for that. What is loaded is no access.
+    #[cold]
+    fn count_keys(&mut self, env: &Env, command: &Command, db: u16, args: Args<'_>) {
+        if self.hot_keys.begin(env.now.unix_ms()) && !env.is_loading {
+            command.keys_of(args, |index, _| self.hot_keys.count(db, args.at(index)));
         }
     }
 
@@ -302,6 +311,7 @@ impl Shard {
             rest: ShardRest {
                 rng: fastrand::Rng::with_seed(seed ^ (u64::from(id.0) << 48)),
                 stats: ShardStats::default(),
+                hot_keys: HotKeys::new(seed ^ !u64::from(id.0)),
                 evictor: Evictor::new(evict_config(config)),
                 active_expire: true,
                 payload_checksum: Checksum::default(),
@@ -320,9 +330,10 @@ impl Shard {
         shard
     }
 
-    /// Follows a change of the directives on eviction and notifications.
+    /// Follows a change of the directives on eviction, hot keys and notifications.
     pub fn configure(&mut self, config: &Config) {
         self.rest.evictor.set_config(evict_config(config));
+        self.rest.hot_keys.configure(config.hotkeys_sample_ratio);
         self.rest.bus.classes = config.notify_keyspace_events;
         self.rest.attend();
         self.clock_secs = 0;
@@ -513,6 +524,9 @@ pub(super) fn run_on(
 ) -> bool {
     let start = out.len();
     let changes = rest.stats.changes;
+    if rest.hot_keys.draws() {
+        rest.count_keys(env, command, caller.db, args);
+    }
     rest.effects.begin(caller.session.has(SessionBits::HOLDS_LOCKS));
     let mut cx = Cx { command, keyspace, rest, env, db: caller.db as usize, session: caller.session };
     let ran = run(&mut cx, args, &mut Reply::new(out, caller.session.version()));

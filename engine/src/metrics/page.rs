@@ -19,6 +19,10 @@ use crate::reactor::Plant;
 
 const QUANTILES: [f64; 4] = [0.5, 0.9, 0.99, 0.999];
 const NANOS: f64 = 1e9;
+/// Hot keys, and big keys, that the page names.
+const KEYS_MAX: usize = 10;
+/// Bytes of a key's name that are shown.
+const NAME_SHOWN: usize = 128;
 
 /// Kinds of metrics.
 #[derive(Clone, Copy, Debug)]
@@ -106,6 +110,7 @@ pub(super) fn write(shared: &Shared, plant: &Plant, reports: &[Option<Report>]) 
     commands(&mut page, &total);
     errors(&mut page, &total);
     databases(&mut page, &total);
+    keys(&mut page, total);
     page.0
 }
 
@@ -218,6 +223,39 @@ fn databases(page: &mut Page, total: &Report) {
         for (number, db) in total.dbs.iter().enumerate().filter(|(number, db)| *number == 0 || db.keys > 0) {
             page.line(name, &[("db", &number)], figure(db));
         }
+    }
+}
+
+/// The few keys that stand out.
+fn keys(page: &mut Page, total: Report) {
+    page.begin(
+        "hot_key_accesses",
+        Kind::Gauge,
+        "Accesses to the key in the last one to two minutes, estimated.",
+    );
+    for (db, key, estimate) in total.hot_keys.top(KEYS_MAX) {
+        page.line("hot_key_accesses", &[("db", &db), ("key", &shown(key))], estimate.accesses as f64);
+    }
+    page.begin("big_key_bytes", Kind::Gauge, "What the key holds, of those that hold most.");
+    for big in total.big_keys.top(KEYS_MAX) {
+        let labels: [(&str, &dyn Display); 3] =
+            [("db", &big.db), ("key", &shown(&big.key)), ("type", &big.type_of.name())];
+        page.line("big_key_bytes", &labels, big.bytes as f64);
+    }
+}
+
+/// A key's name as text. What is cut off is told apart by how much it is, and the key's hash.
+fn shown(key: &[u8]) -> String {
+    match key.split_at_checked(NAME_SHOWN) {
+        Some((shown, rest)) if !rest.is_empty() => {
+            format!(
+                "{}... ({} more bytes, CRC32C {:08x})",
+                shown.escape_ascii(),
+                rest.len(),
+                crc32c::crc32c(key)
+            )
+        }
+        _ => key.escape_ascii().to_string(),
     }
 }
 

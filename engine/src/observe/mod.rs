@@ -1,8 +1,10 @@
-//! What a core knows of its own work: counters, latency histograms, the slow log, who watches.
+//! What a core knows of its own work: counters, latency histograms, the slow log, hot and big keys, who watches.
 
 pub mod allocator;
+mod big_keys;
 mod commands;
 mod errors;
+mod hot_keys;
 mod latency;
 mod loops;
 mod monitor;
@@ -13,8 +15,10 @@ mod slow_log;
 mod stages;
 mod timing;
 
+pub use big_keys::{BigKey, BigView};
 pub use commands::{CommandCounts, CommandStats};
 pub use errors::ErrorCounts;
+pub use hot_keys::{HotKeys, HotView};
 pub use latency::{LatencyMonitor, Sample, Series, Work};
 pub use loops::Loops;
 pub use monitor::{Monitors, monitor_line};

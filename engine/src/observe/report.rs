@@ -1,7 +1,7 @@
 //! What INFO tells of a reactor, and of all of them together.
 
 use super::process::CpuTime;
-use super::{CommandCounts, Counts, ErrorCounts, Loops, Rates, ShardStats, Stages};
+use super::{BigView, CommandCounts, Counts, ErrorCounts, HotView, Loops, Rates, ShardStats, Stages};
 use crate::core::Core;
 use crate::pubsub::Topic;
 
@@ -51,9 +51,22 @@ pub struct Report {
     pub keyspace_memory: usize,
     pub memory_at_start: u64,
     pub memory_peak: u64,
+    /// Empty unless asked for.
+    pub hot_keys: HotView,
+    pub big_keys: BigView,
 }
 
 impl Report {
+    /// As [`Report::of`], with hot and big keys and the counts of every command.
+    pub fn whole(core: &mut Core) -> Self {
+        let now_ms = core.env.now.unix_ms();
+        Self {
+            hot_keys: core.shard.rest.hot_keys.view(now_ms),
+            big_keys: BigView::of(&mut core.shard.keyspace, now_ms),
+            ..Self::of(core, true)
+        }
+    }
+
     /// The report of a core; called on its thread. `commands`: with the counts of every command.
     pub fn of(core: &Core, commands: bool) -> Self {
         let observed = &core.observed;
@@ -137,6 +150,8 @@ impl Report {
         self.keyspace_memory += other.keyspace_memory;
         self.memory_at_start = self.memory_at_start.max(other.memory_at_start);
         self.memory_peak = self.memory_peak.max(other.memory_peak);
+        self.hot_keys.merge(&other.hot_keys);
+        self.big_keys.merge(other.big_keys.clone());
     }
 
     /// Keys in all databases.

@@ -533,7 +533,7 @@ impl Reactor {
                 }
                 Order::Report { done } => {
                     // Whoever asked may have given up.
-                    let _ = done.send((self.id, Report::of(&self.core, true)));
+                    let _ = done.send((self.id, Report::whole(&mut self.core)));
                 }
                 Order::ScopesChanged { change, outcome } => self.core.scopes_changed(change, outcome),
                 Order::Turn => {

@@ -312,6 +312,17 @@ impl Block {
         Some(unsafe { &mut *object })
     }
 
+    /// The key and the object.
+    pub(super) fn key_and_object_mut(&mut self) -> Option<(&[u8], &mut Object)> {
+        let object = self.object_ptr()?;
+        // SAFETY:
+        // - the word of an OBJECT block is a pointer from `Box::into_raw` that this block owns.
+        // - `&mut self` excludes every other reference to it, for as long as either part of the result lives.
+        // - the object lies outside the block: what is read of the block for the key is no part of it.
+        let object = unsafe { &mut *object };
+        Some((self.key(), object))
+    }
+
     /// Takes the object out; the block is left as the number 0 until it gets a new value.
     pub(super) fn take_object(&mut self) -> Option<Box<Object>> {
         let object = self.object_ptr()?;

@@ -15,6 +15,7 @@ use super::entry_mut::EntryMut;
 use super::expire::ExpirePass;
 use super::graveyard::Graveyard;
 use super::key_hash::KeyHasher;
+use super::largest::Largest;
 use super::object::Object;
 use super::segment::Segment;
 use super::table::Table;
@@ -71,6 +72,7 @@ pub(crate) struct Totals {
     with_volatile_fields: usize,
     /// Bytes of blocks and objects.
     entries_memory: usize,
+    largest: Largest,
 }
 
 impl Totals {
@@ -79,14 +81,22 @@ impl Totals {
         self.len += 1;
         self.volatile += usize::from(entry.is_volatile());
         self.with_volatile_fields += usize::from(entry.next_field_deadline().is_some());
-        self.entries_memory += entry.memory();
+        let memory = entry.memory();
+        self.entries_memory += memory;
+        if self.largest.concerns(memory) {
+            self.largest.came(entry.key(), memory);
+        }
     }
 
     pub(crate) fn subtract(&mut self, entry: &Entry) {
         self.len -= 1;
         self.volatile -= usize::from(entry.is_volatile());
         self.with_volatile_fields -= usize::from(entry.next_field_deadline().is_some());
-        self.entries_memory -= entry.memory();
+        let memory = entry.memory();
+        self.entries_memory -= memory;
+        if self.largest.concerns(memory) {
+            self.largest.went(entry.key());
+        }
     }
 
     /// Follows a change of an entry.
@@ -108,9 +118,13 @@ impl Totals {
         self.with_volatile_fields = self.with_volatile_fields - usize::from(before) + usize::from(after);
     }
 
+    /// Follows a change of what the entry of a key holds, in bytes. The key is asked for only if it is large.
     #[inline]
-    pub(crate) fn replace_memory(&mut self, before: usize, after: usize) {
+    pub(crate) fn replace_memory<'k>(&mut self, before: usize, after: usize, key: impl FnOnce() -> &'k [u8]) {
         self.entries_memory = self.entries_memory - before + after;
+        if self.largest.concerns(before.max(after)) {
+            self.largest.resized(key(), before, after);
+        }
     }
 
     #[inline]
@@ -172,6 +186,26 @@ impl Db {
     /// Bytes held by the table alone.
     pub fn table_memory(&self) -> usize {
         self.table.memory()
+    }
+
+    /// The largest keys whose time is not over, in no useful order; [`Db::largest_complete_from`] says what is missing.
+    pub fn largest(&mut self, now_ms: u64) -> impl Iterator<Item = &Entry> {
+        if self.is_empty() {
+            self.totals.largest.clear();
+        }
+        let table = &self.table;
+        self.totals.largest.look(|key| {
+            let hash = table.hash(key);
+            table.segment(hash)?.find(hash, key).map(Entry::memory)
+        });
+        let db = &*self;
+        db.totals.largest.names().filter_map(move |key| db.find_live(key, now_ms).live())
+    }
+
+    /// Bytes, as [`Entry::memory`] has them, from which on [`Db::largest`] has every key whose name is not longer than
+    /// 1 KiB.
+    pub fn largest_complete_from(&self) -> usize {
+        self.totals.largest.complete_from()
     }
 
     /// The access clock that keys get when they are created.
@@ -253,17 +287,18 @@ impl Db {
         let Segment { entries, deadlines, .. } = self.table.segment_with_room(hash);
         deadlines.add(entry.expiry());
         deadlines.note_field(entry.next_field_deadline());
-        self.totals.add(&entry);
         match entries.entry(hash.bucket(), |other| other.matches(tag, entry.key()), Entry::bucket_hash) {
             hash_table::Entry::Vacant(place) => {
+                self.totals.add(&entry);
                 place.insert(entry);
                 None
             }
-            hash_table::Entry::Occupied(place) => {
-                let old = std::mem::replace(place.into_mut(), entry);
-                deadlines.subtract(old.is_volatile());
-                self.totals.subtract(&old);
-                Some(old)
+            hash_table::Entry::Occupied(mut place) => {
+                deadlines.subtract(place.get().is_volatile());
+                // The old one first: its key is the new one's, which may be among the largest.
+                self.totals.subtract(place.get());
+                self.totals.add(&entry);
+                Some(std::mem::replace(place.get_mut(), entry))
             }
         }
     }
@@ -296,7 +331,7 @@ impl Db {
                     self.graveyard.bury_object(*object);
                 }
                 deadlines.replace(was_volatile, expiry_ms);
-                self.totals.replace_memory(memory_before, entry.memory());
+                self.totals.replace_memory(memory_before, entry.memory(), || entry.key());
                 self.totals.replace_volatile(was_volatile, expiry_ms.is_some());
                 Written { entry, replaced: true, old_expiry_ms }
             }
@@ -414,5 +449,6 @@ impl Db {
         let hashes = self.iter().filter(|entry| entry.next_field_deadline().is_some());
         assert_eq!(hashes.count(), self.with_volatile_fields());
         assert_eq!(self.iter().map(Entry::memory).sum::<usize>(), self.totals.entries_memory);
+        self.totals.largest.assert_has(self.iter().map(|entry| (entry.key(), entry.memory())));
     }
 }

@@ -169,6 +169,20 @@ impl Entry {
         self.0.shape().block_size() + self.0.object().map_or(0, Object::memory)
     }
 
+    /// The same, with the place in the table beside the block.
+    pub fn memory_with_place(&self) -> usize {
+        self.memory() + size_of::<Self>()
+    }
+
+    /// How much is in the value: bytes of a string, elements of a list, members, fields, entries of a stream.
+    pub fn elements(&self) -> usize {
+        match self.value() {
+            Value::Int(number) => number.to_string().len(),
+            Value::Bytes(bytes) => bytes.len(),
+            Value::Object(object) => object.elements(),
+        }
+    }
+
     /// Whether the key has an expiry; reads only the pointer.
     #[inline]
     pub fn is_volatile(&self) -> bool {
@@ -213,6 +227,11 @@ impl Entry {
 
     pub(crate) fn object_mut(&mut self) -> Option<&mut Object> {
         self.0.object_mut()
+    }
+
+    /// The same, with the key beside it.
+    pub(crate) fn key_and_object_mut(&mut self) -> Option<(&[u8], &mut Object)> {
+        self.0.key_and_object_mut()
     }
 
     /// When the first of a hash's fields expires, if any does.

@@ -77,11 +77,11 @@ impl<'a> EntryMut<'a> {
 
     /// The heap object of a value that has one.
     pub fn object_mut(&mut self) -> Option<ObjectMut<'_>> {
-        let object = self.entry.object_mut()?;
+        let (key, object) = self.entry.key_and_object_mut()?;
         let memory_before = object.memory();
         let had_volatile_fields = object.next_field_deadline().is_some();
         let (totals, deadlines) = (&mut *self.totals, &mut *self.deadlines);
-        Some(ObjectMut { object, totals, deadlines, memory_before, had_volatile_fields })
+        Some(ObjectMut { key, object, totals, deadlines, memory_before, had_volatile_fields })
     }
 
     fn extend_string(&mut self, len: usize) {
@@ -91,7 +91,7 @@ impl<'a> EntryMut<'a> {
     }
 
     fn settle(&mut self, memory_before: usize, displaced: Option<Box<Object>>) {
-        self.totals.replace_memory(memory_before, self.entry.memory());
+        self.totals.replace_memory(memory_before, self.entry.memory(), || self.entry.key());
         if let Some(object) = displaced {
             self.totals.displaced(&object);
             self.graveyard.bury_object(*object);
@@ -102,6 +102,7 @@ impl<'a> EntryMut<'a> {
 /// A heap object being changed; its size and the deadlines in it are booked when this goes.
 #[derive(Debug)]
 pub struct ObjectMut<'a> {
+    key: &'a [u8],
     object: &'a mut Object,
     totals: &'a mut Totals,
     deadlines: &'a mut Deadlines,
@@ -125,7 +126,7 @@ impl DerefMut for ObjectMut<'_> {
 
 impl Drop for ObjectMut<'_> {
     fn drop(&mut self) {
-        self.totals.replace_memory(self.memory_before, self.object.memory());
+        self.totals.replace_memory(self.memory_before, self.object.memory(), || self.key);
         let next_field_ms = self.object.next_field_deadline();
         self.totals.replace_volatile_fields(self.had_volatile_fields, next_field_ms.is_some());
         self.deadlines.note_field(next_field_ms);

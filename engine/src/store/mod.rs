@@ -16,6 +16,7 @@
 //! | `walk` | all keys as they were at one moment |
 //! | `expire`, `evict` | the active pass, the eviction policies and access clocks |
 //! | `encoding` | what values are kept in, bytes and structures |
+//! | `largest` | the largest keys of a database |
 //! | `graveyard` | freeing in slices |
 //! | `glob` | Redis's patterns |
 //! | `key_hash`, `size_class`, `integer` | the key's hash, jemalloc's size classes, canonical numbers |
@@ -37,6 +38,7 @@ mod hash_live;
 mod integer;
 mod key_hash;
 mod keyspace;
+mod largest;
 mod list;
 mod object;
 mod sample;

@@ -93,6 +93,18 @@ impl Object {
             }
     }
 
+    /// How much is in it: bytes, elements, members, fields or entries.
+    pub fn elements(&self) -> usize {
+        match self {
+            Self::String(bytes) => bytes.len(),
+            Self::List(list) => list.len(),
+            Self::Set(set) => set.len(),
+            Self::Stream(stream) => stream.log.len() as usize,
+            Self::Zset(zset) => zset.len(),
+            Self::Hash(hash) => hash.len(),
+        }
+    }
+
     /// When the first of a hash's fields expires, if any does.
     #[inline]
     pub fn next_field_deadline(&self) -> Option<u64> {

@@ -21,6 +21,7 @@ mod hyperloglog;
 mod info;
 mod introspect;
 mod key;
+mod keys_report;
 mod keyspace;
 mod latency;
 mod list;

@@ -9,12 +9,13 @@ use bobbin_proto::Value;
 
 use crate::support::{Server, bobbin_with, eventually};
 
-/// A server with a page of metrics, and its port.
-fn measured() -> (Server, String) {
+/// A server with a page of metrics and more directives, and the page's port.
+pub(crate) fn measured(directives: &[&str]) -> (Server, String) {
     let free = std::net::TcpListener::bind("127.0.0.1:0").expect("a free port");
     let port = free.local_addr().expect("it is bound").port().to_string();
     drop(free);
-    (bobbin_with(&["--metrics-port", &port]), port)
+    let all = [&["--metrics-port", &*port], directives].concat();
+    (bobbin_with(&all), port)
 }
 
 /// Status line, headers and body of the answer to a request.
@@ -28,7 +29,7 @@ fn ask(port: &str, request: &str) -> (String, String, String) {
     (status.to_owned(), headers.to_owned(), body.to_owned())
 }
 
-fn page(port: &str) -> BTreeMap<String, f64> {
+pub(crate) fn page(port: &str) -> BTreeMap<String, f64> {
     let (status, headers, body) = ask(port, "GET /metrics HTTP/1.1\r\nHost: a\r\n\r\n");
     assert_eq!(status, "HTTP/1.1 200 OK");
     assert!(headers.contains("Content-Type: text/plain; version=0.0.4"), "{headers}");
@@ -63,7 +64,7 @@ fn figures(body: &str) -> BTreeMap<String, f64> {
 
 #[test]
 fn the_page_has_the_figures_of_every_reactor() {
-    let (server, port) = measured();
+    let (server, port) = measured(&[]);
     let mut clients: Vec<_> = (0..4).map(|_| server.connect()).collect();
     for (number, client) in clients.iter_mut().enumerate() {
         for key in 0..50 {
@@ -122,7 +123,7 @@ fn the_page_has_the_figures_of_every_reactor() {
 
 #[test]
 fn what_is_no_request_for_the_page_is_refused() {
-    let (server, port) = measured();
+    let (server, port) = measured(&[]);
     for (request, status) in [
         ("GET / HTTP/1.1\r\n\r\n", "HTTP/1.1 404 Not Found"),
         ("POST /metrics HTTP/1.1\r\n\r\n", "HTTP/1.1 405 Method Not Allowed"),
@@ -142,7 +143,7 @@ fn what_is_no_request_for_the_page_is_refused() {
 fn the_dashboard_shows_what_is_there() {
     let path = concat!(env!("CARGO_MANIFEST_DIR"), "/../docker/grafana-dashboard.json");
     let dashboard = std::fs::read_to_string(path).expect("the dashboard");
-    let (server, port) = measured();
+    let (server, port) = measured(&[]);
     server.connect().run("GET");
     let (_, _, body) = ask(&port, "GET /metrics HTTP/1.1\r\n\r\n");
     let named = dashboard.match_indices("bobbin_").map(|(at, _)| {
@@ -160,7 +161,7 @@ fn the_dashboard_shows_what_is_there() {
 /// Whoever is slow is cut off, and then others are answered.
 #[test]
 fn a_peer_that_says_nothing_does_not_keep_the_page() {
-    let (_server, port) = measured();
+    let (_server, port) = measured(&[]);
     let mut silent = TcpStream::connect(format!("127.0.0.1:{port}")).expect("it listens");
     silent.set_read_timeout(Some(Duration::from_secs(20))).expect("a timeout above zero");
     silent.write_all(b"GET /met").expect("it is read");

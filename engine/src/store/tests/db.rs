@@ -439,3 +439,66 @@ fn deadlines_of_fields_are_booked_whatever_becomes_of_the_hash() {
     db.clear();
     assert_eq!(hashes(db), 0);
 }
+
+/// Keys come, grow, shrink and go, at sizes that are a power law; the notes are right all the time, and bounded.
+#[test]
+fn the_largest_keys_are_known_whatever_changes() {
+    let mut keyspace = Keyspace::new(1, 7);
+    let (db, mut rng) = (keyspace.db_mut(0), fastrand::Rng::with_seed(5));
+    let size = |rng: &mut fastrand::Rng| 300_000f64.powf(rng.f64()) as usize;
+    for turn in 0..6000 {
+        let key = format!("key:{}", rng.u32(0..1500)).into_bytes();
+        match rng.u32(0..8) {
+            0 => drop(db.remove(&key)),
+            1 => drop(db.string_mut(&key, size(&mut rng))),
+            2 => {
+                let renamed = db.remove(&key).map(|entry| entry.with_key(b"renamed"));
+                renamed.into_iter().for_each(|entry| drop(db.insert(entry)));
+            }
+            _ => drop(db.set_string(&key, &vec![b'v'; size(&mut rng)], Expiry::None)),
+        }
+        if turn % 100 == 0 {
+            db.assert_invariants();
+        }
+    }
+    db.assert_invariants();
+    let complete_from = db.largest_complete_from();
+    assert!((10_000..300_000).contains(&complete_from), "{complete_from}");
+    let mut all: Vec<_> = db.iter().map(Entry::memory).filter(|&bytes| bytes >= complete_from).collect();
+    let mut largest: Vec<_> =
+        db.largest(0).map(Entry::memory).filter(|&bytes| bytes >= complete_from).collect();
+    all.sort_unstable();
+    largest.sort_unstable();
+    assert!(!all.is_empty());
+    assert_eq!(largest, all);
+    db.clear();
+    assert_eq!(db.largest(0).count(), 0);
+}
+
+/// When the large ones go, smaller ones that come are known.
+#[test]
+fn the_bound_of_large_keys_falls_with_them() {
+    let mut keyspace = Keyspace::new(1, 7);
+    let db = keyspace.db_mut(0);
+    let key = |i: u32| format!("key:{i}").into_bytes();
+    let value = vec![b'v'; 200_000];
+    for i in 0..1000 {
+        db.set_string(&key(i), &value[..100_000], Expiry::None);
+    }
+    assert!((100..=256).contains(&db.largest(0).count()));
+    db.set_string(b"small", &[b'v'; 5000], Expiry::None);
+    assert!(!db.largest(0).any(|entry| entry.key() == b"small"));
+    (0..1000).for_each(|i| drop(db.remove(&key(i))));
+    (0..100u32).for_each(|_| {
+        db.set_string(b"other", &value, Expiry::None);
+        db.remove(b"other");
+    });
+    db.set_string(b"later", &[b'v'; 5000], Expiry::None);
+    let names = |db: &mut Db| -> Vec<_> { db.largest(0).map(|entry| entry.key().to_vec()).collect() };
+    assert_eq!(names(db), [b"later".to_vec()]);
+    assert!(db.largest_complete_from() > 100_000, "the small one of before is not known");
+    [b"small", b"later"].iter().for_each(|key| drop(db.remove(*key)));
+    assert!(names(db).is_empty());
+    assert_eq!(db.largest_complete_from(), 1024);
+    db.assert_invariants();
+}
