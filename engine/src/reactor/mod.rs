@@ -19,7 +19,7 @@ use std::fs::File;
 use std::io;
 use std::os::fd::{AsRawFd, BorrowedFd, FromRawFd, OwnedFd, RawFd};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicI32, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicI32, AtomicU64, AtomicUsize, Ordering};
 use std::sync::mpsc::{Sender, TrySendError};
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
@@ -53,6 +53,8 @@ const FINISH_MAX: Duration = Duration::from_secs(10);
 const FINISH_STEP: Duration = Duration::from_millis(10);
 /// How long a listener rests when the process is out of file descriptors.
 const ACCEPT_REST: Duration = Duration::from_millis(100);
+/// A want of file descriptors is over, and the next one told of, when none was noticed for so long.
+const WANT_OVER: Duration = Duration::from_secs(10);
 
 /// What the control thread says to a reactor.
 #[derive(Debug)]
@@ -121,6 +123,8 @@ pub struct Plant {
     rings: Vec<AtomicI32>,
     inboxes: Vec<Inbox>,
     started: Instant,
+    /// When a reactor last could not accept for want of descriptors, in microseconds since the start; 0: never.
+    last_want_us: AtomicU64,
 }
 
 #[derive(Debug)]
@@ -142,6 +146,7 @@ impl Plant {
             rings: (0..reactors).map(|_| AtomicI32::new(-1)).collect(),
             inboxes: (0..reactors).map(inbox).collect::<io::Result<_>>()?,
             started: Instant::now(),
+            last_want_us: AtomicU64::new(0),
         })
     }
 
@@ -155,6 +160,19 @@ impl Plant {
         inbox.orders.push(order);
         rustix::io::write(&inbox.bell, &1u64.to_ne_bytes())?;
         Ok(())
+    }
+
+    /// Notes that a connection cannot be accepted, and tells of it once, whichever reactors notice and how often they
+    /// try again.
+    fn note_want(&self, error: &io::Error) {
+        let now_us = self.started.elapsed().as_micros() as u64;
+        let last_us = self.last_want_us.swap(now_us, Ordering::Relaxed);
+        if last_us == 0 || now_us.saturating_sub(last_us) > WANT_OVER.as_micros() as u64 {
+            tracing::warn!(
+                "cannot accept connections: {error}; they wait until descriptors are free. Raise the limit on open \
+                 files (ulimit -n, LimitNOFILE)"
+            );
+        }
     }
 
     fn ring(&self, reactor: ReactorId) -> RawFd {
@@ -483,7 +501,7 @@ impl Reactor {
                     error.raw_os_error(),
                     Some(libc::EMFILE | libc::ENFILE | libc::ENOMEM | libc::ENOBUFS)
                 ) {
-                    tracing::warn!("cannot accept a connection: {error}; raise the limit on open files");
+                    plant.note_want(&error);
                     self.resting.push((index, Instant::now() + ACCEPT_REST));
                     return;
                 }

@@ -4,9 +4,10 @@
 use std::io::{Read, Write};
 use std::net::TcpStream;
 use std::os::fd::AsFd;
+use std::time::{Duration, Instant};
 
 use bobbin_proto::{Value, encode_command};
-use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
+use rustix::process::{Pid, Resource, Rlimit, getrlimit, prlimit, setrlimit};
 
 use crate::support::{Client, Server, bobbin, bobbin_with, bobbin_with_files, eventually, oracle};
 
@@ -14,7 +15,7 @@ const MIB: usize = 1 << 20;
 
 fn connect(server: &Server) -> TcpStream {
     let stream = TcpStream::connect(("127.0.0.1", server.port)).expect("the server listens");
-    stream.set_read_timeout(Some(std::time::Duration::from_mins(1))).expect("a timeout is set");
+    stream.set_read_timeout(Some(Duration::from_mins(1))).expect("a timeout is set");
     stream
 }
 
@@ -82,7 +83,7 @@ fn a_client_that_does_not_read_is_no_longer_read_from_and_gets_everything_in_the
         let mut stream = stream.try_clone().expect("a second handle");
         std::thread::spawn(move || stream.write_all(&requests))
     };
-    std::thread::sleep(std::time::Duration::from_millis(500));
+    std::thread::sleep(Duration::from_millis(500));
     assert_eq!(other.run("PING"), Value::Simple(b"PONG".to_vec()));
     assert!(resident(&server) < 300 * MIB, "{} MiB are held for it", resident(&server) / MIB);
     let reply = [b"$65536\r\n", &value[..], b"\r\n"].concat();
@@ -180,6 +181,23 @@ fn clients_that_come_and_go_by_the_thousand_leave_the_others_served() {
     until_clients(&mut other, 1);
 }
 
+/// Whether a connection gets its PONG. One that is refused may be closed before it asks.
+fn is_served(stream: &mut TcpStream) -> bool {
+    let _ = stream.write_all(b"PING\r\n");
+    let mut first = [0];
+    stream.read_exact(&mut first).is_ok() && &first == b"+"
+}
+
+/// Has all reactors stand still for two seconds; `asked` has asked for a PONG then.
+fn stand_still(other: &mut Client, asked: &mut Client) {
+    other.send(&["DEBUG", "SLEEP", "2"]).expect("it is sent");
+    asked.send(&["PING"]).expect("it is sent");
+    while !asked.is_silent() {
+        asked.read();
+        asked.send(&["PING"]).expect("it is sent");
+    }
+}
+
 /// While the reactors stand still connections pile up, more than there are descriptors: the listener rests until some are
 /// free again.
 #[test]
@@ -187,27 +205,57 @@ fn more_connections_at_once_than_descriptors_are_all_dealt_with() {
     const FILES: u32 = 64;
     let server = bobbin_with_files(FILES, &["--enable-debug-command", "yes"]);
     let (mut other, mut asked) = (server.connect(), server.connect());
-    other.send(&["DEBUG", "SLEEP", "2"]).expect("it is sent");
-    asked.send(&["PING"]).expect("it is sent");
-    while !asked.is_silent() {
-        asked.read();
-        asked.send(&["PING"]).expect("it is sent");
-    }
+    stand_still(&mut other, &mut asked);
     let mut streams: Vec<TcpStream> = (0..4 * FILES).map(|_| connect(&server)).collect();
-    let mut served = 0;
-    for stream in &mut streams {
-        // Who is refused may be closed by now.
-        let _ = stream.write_all(b"PING\r\n");
-        let mut first = [0];
-        if stream.read_exact(&mut first).is_ok() && &first == b"+" {
-            served += 1;
-        }
-    }
-    assert!(served > 0 && served < FILES, "{served} of {} were served", streams.len());
+    let served = streams.iter_mut().filter_map(|stream| is_served(stream).then_some(())).count();
+    assert!((1..FILES as usize).contains(&served), "{served} of {} were served", streams.len());
     drop(streams);
     assert_eq!(other.read(), Value::Simple(b"OK".to_vec()));
     until_clients(&mut other, 2);
     assert_eq!(server.connect().run("PING"), Value::Simple(b"PONG".to_vec()));
+}
+
+/// User and system time of a process so far.
+fn cpu_time(pid: u32) -> Duration {
+    let stat = std::fs::read_to_string(format!("/proc/{pid}/stat")).expect("it runs");
+    let fields = stat.rsplit_once(')').expect("a name in brackets").1.split_ascii_whitespace();
+    let ticks: u64 = fields.skip(11).take(2).map(|field| field.parse::<u64>().expect("a number")).sum();
+    Duration::from_millis(1000 * ticks / rustix::param::clock_ticks_per_second())
+}
+
+/// Connections pile up while the reactors stand still, and the limit on descriptors falls meanwhile: nobody gets in. That
+/// costs next to nothing, is told of once, and ends with the limit.
+#[test]
+fn a_server_out_of_descriptors_serves_who_is_there_and_does_not_spin() {
+    const FILES: u32 = 64;
+    const WANT: &str = "cannot accept connections";
+    let server = bobbin_with_files(FILES, &["--enable-debug-command", "yes"]);
+    let (mut other, mut asked) = (server.connect(), server.connect());
+    stand_still(&mut other, &mut asked);
+    let pid = Pid::from_raw(server.pid().cast_signed()).expect("it runs");
+    let limit = |current: u32| {
+        let limits = Rlimit { current: Some(current.into()), maximum: Some(FILES.into()) };
+        prlimit(Some(pid), Resource::Nofile, limits).expect("the child is ours");
+    };
+    let streams: Vec<TcpStream> = (0..4 * FILES).map(|_| connect(&server)).collect();
+    limit(3);
+    eventually(|| server.log().contains(WANT));
+    assert_eq!(other.read(), Value::Simple(b"OK".to_vec()));
+    let mut late = server.connect();
+    late.send(&["PING"]).expect("the kernel takes it");
+    let (began, used) = (Instant::now(), cpu_time(server.pid()));
+    while began.elapsed() < Duration::from_secs(1) {
+        assert!(late.is_silent(), "somebody got in");
+    }
+    let share = cpu_time(server.pid()).saturating_sub(used).as_secs_f64() / began.elapsed().as_secs_f64();
+    assert!(share < 0.05, "{share} of a core for nothing");
+    assert_eq!(asked.read(), Value::Simple(b"PONG".to_vec()));
+    assert_eq!(other.run("PING"), Value::Simple(b"PONG".to_vec()));
+    drop((streams, late));
+    limit(FILES);
+    // Those that have gone away meanwhile come first out of the backlog, and may be more than are allowed.
+    eventually(|| is_served(&mut connect(&server)));
+    assert_eq!(server.log().matches(WANT).count(), 1, "{}", server.log());
 }
 
 #[test]
@@ -220,8 +268,7 @@ fn connections_that_are_reset_in_the_middle_leave_nothing_behind() {
         let cut = (round * 7919) % request.len();
         stream.write_all(&request[..cut]).expect("it is sent");
         // Closed with a reset, not with a farewell.
-        rustix::net::sockopt::set_socket_linger(stream.as_fd(), Some(std::time::Duration::ZERO))
-            .expect("linger is set");
+        rustix::net::sockopt::set_socket_linger(stream.as_fd(), Some(Duration::ZERO)).expect("linger is set");
     }
     until_clients(&mut other, 1);
     assert_eq!(other.run("MSET a 1 b 2 c 3"), Value::Simple(b"OK".to_vec()));
