@@ -75,6 +75,18 @@ rules! {
     WaitsMindScopes,
     /// A change of scopes is answered when every core goes by it.
     ChangesReachAllCores,
+    /// What is about to change is recorded first, while a snapshot is made.
+    ChangesAreRecordedFirst,
+    /// A snapshot's cut holds all shards.
+    CutsHoldShards,
+    /// Whoever makes the cut has given what it did a stamp before.
+    CutsSealFirst,
+}
+
+impl Rule {
+    /// Those of snapshots: what a client sees does not depend on them.
+    pub const OF_SNAPSHOTS: &[Self] =
+        &[Self::ChangesAreRecordedFirst, Self::CutsHoldShards, Self::CutsSealFirst];
 }
 
 /// Whether a rule holds.

@@ -306,3 +306,143 @@ impl Saves {
         (self.keys_done.load(Ordering::Relaxed), self.keys_total.load(Ordering::Relaxed))
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::config::{SavePoint, SavePoints};
+
+    const START_MS: u64 = 1_000_000_000;
+
+    fn with_points(points: &[(u64, u64)]) -> Config {
+        let points = points.iter().map(|&(seconds, changes)| SavePoint { seconds, changes }).collect();
+        Config { save: SavePoints(points), appendonly: false, ..Config::default() }
+    }
+
+    fn growing(percentage: i32, min_bytes: u64) -> Config {
+        Config {
+            save: SavePoints::default(),
+            appendonly: true,
+            auto_aof_rewrite_percentage: percentage,
+            auto_aof_rewrite_min_size: min_bytes,
+            ..Config::default()
+        }
+    }
+
+    /// Two reactors, whose keys have changed so often.
+    fn changed(changes: [u64; 2]) -> Saves {
+        let saves = Saves::new(2, START_MS);
+        for (reactor, changes) in changes.into_iter().enumerate() {
+            saves.note_changes(ReactorId::from_index(reactor), changes);
+        }
+        saves
+    }
+
+    #[test]
+    fn a_save_point_is_due_after_more_than_its_seconds_with_its_changes_on_all_reactors() {
+        let config = with_points(&[(100, 1), (10, 5)]);
+        assert_eq!(changed([0, 0]).begin_due(&config, START_MS + 1_000_000), None, "nothing has changed");
+        assert_eq!(changed([3, 2]).begin_due(&config, START_MS + 10_999), None, "not more than 10 seconds");
+        assert_eq!(changed([3, 2]).begin_due(&config, START_MS + 11_000), Some(Reason::Save));
+        assert_eq!(changed([2, 2]).begin_due(&config, START_MS + 11_000), None, "too few");
+        assert_eq!(changed([0, 1]).begin_due(&config, START_MS + 101_000), Some(Reason::Save));
+        assert_eq!(changed([9, 9]).begin_due(&with_points(&[]), START_MS + 1_000_000), None, "no points");
+    }
+
+    #[test]
+    fn what_is_in_the_last_snapshot_is_no_change() {
+        let (config, saves) = (with_points(&[(10, 5)]), changed([5, 5]));
+        assert_eq!(saves.begin_due(&config, START_MS + 11_000), Some(Reason::Save));
+        assert_eq!(saves.begin_due(&config, START_MS + 12_000), None, "one at a time");
+        saves.note_cut(ReactorId(0), 6, 100);
+        saves.note_cut(ReactorId(1), 5, 100);
+        saves.end(true, START_MS + 20_000);
+        saves.note_changes(ReactorId(0), 10);
+        assert_eq!(saves.begin_due(&config, START_MS + 31_000), None, "4 since the cut");
+        saves.note_changes(ReactorId(1), 6);
+        assert_eq!(saves.begin_due(&config, START_MS + 30_999), None, "it counts from the end of the last");
+        assert_eq!(saves.begin_due(&config, START_MS + 31_000), Some(Reason::Save));
+    }
+
+    #[test]
+    fn after_a_failure_the_next_comes_after_five_seconds_unless_it_is_asked_for() {
+        let (config, saves) = (with_points(&[(1, 1)]), changed([1, 0]));
+        assert_eq!(saves.begin_due(&config, START_MS + 2000), Some(Reason::Save));
+        saves.note_cut(ReactorId(0), 1, 1);
+        saves.end(false, START_MS + 3000);
+        assert!(saves.is_failing());
+        let state = saves.state();
+        assert!(!state.save.is_ok && state.rewrite.is_ok);
+        assert_eq!((state.saved_ms, state.saved_changes), (START_MS, 0), "it has saved nothing");
+        assert_eq!((state.save.done, state.save.failures, state.save.took_ms), (0, 1, Some(1000)));
+        assert_eq!(saves.begin_due(&config, START_MS + 7999), None);
+        assert_eq!(saves.begin(Reason::Save, START_MS + 4000), Ok(()), "who asks need not wait");
+        saves.end(false, START_MS + 4000);
+        assert_eq!(saves.state().save.failures, 2);
+        assert_eq!(saves.begin_due(&config, START_MS + 8999), None);
+        assert_eq!(saves.begin_due(&config, START_MS + 9000), Some(Reason::Save));
+        saves.end(true, START_MS + 9500);
+        let state = saves.state();
+        assert!(state.save.is_ok && !saves.is_failing());
+        assert_eq!((state.save.done, state.save.failures, state.saved_changes), (1, 0, 1));
+    }
+
+    /// A failed rewrite is told apart: it neither stops writes nor holds up a save.
+    #[test]
+    fn a_rewrite_that_fails_is_no_save_that_fails() {
+        let (config, saves) = (with_points(&[(1, 1)]), changed([1, 0]));
+        assert_eq!(saves.begin(Reason::Rewrite, START_MS), Ok(()));
+        assert_eq!(saves.begin(Reason::Save, START_MS), Err(Reason::Rewrite));
+        saves.end(false, START_MS + 2000);
+        assert!(!saves.is_failing() && !saves.state().rewrite.is_ok);
+        assert_eq!(saves.begin_due(&config, START_MS + 2001), Some(Reason::Save));
+    }
+
+    #[test]
+    fn what_is_scheduled_comes_when_nothing_is_under_way_a_rewrite_first() {
+        let (config, saves) = (with_points(&[]), changed([0, 0]));
+        assert_eq!(saves.begin(Reason::Save, START_MS), Ok(()));
+        saves.schedule(Reason::Save);
+        saves.schedule(Reason::Rewrite);
+        assert_eq!(saves.begin_due(&config, START_MS), None);
+        saves.end(true, START_MS);
+        assert_eq!(saves.begin_due(&config, START_MS), Some(Reason::Rewrite));
+        saves.end(false, START_MS);
+        assert_eq!(saves.begin_due(&config, START_MS), Some(Reason::Save));
+        saves.end(true, START_MS);
+        assert_eq!(saves.begin_due(&config, START_MS), None);
+    }
+
+    #[test]
+    fn growth_is_measured_against_what_was_there_after_the_last_snapshot() {
+        let saves = Saves::new(1, START_MS);
+        saves.set_settled_bytes(600);
+        saves.note_journal(400, 0);
+        saves.set_base();
+        let due = |config: &Config, journal: u64| {
+            saves.note_journal(journal, 0);
+            let due = saves.begin_due(config, START_MS);
+            saves.end(false, START_MS - RETRY_MS);
+            due
+        };
+        let doubling = growing(100, 0);
+        assert_eq!(due(&doubling, 1399), None, "1999 of 1000");
+        assert_eq!(due(&doubling, 1400), Some(Reason::Rewrite));
+        assert_eq!(due(&growing(50, 0), 899), None);
+        assert_eq!(due(&growing(50, 0), 900), Some(Reason::Rewrite));
+        assert_eq!(due(&growing(100, 2000), 1400), None, "not more than the least");
+        assert_eq!(due(&growing(100, 1999), 1400), Some(Reason::Rewrite));
+        assert_eq!(due(&growing(0, 0), 1_000_000), None, "0 turns it off");
+        let without = Config { appendonly: false, ..growing(100, 0) };
+        assert_eq!(due(&without, 1_000_000), None, "there is no journal");
+        // A success is the new base.
+        saves.note_journal(1400, 0);
+        assert_eq!(saves.begin(Reason::Rewrite, START_MS), Ok(()));
+        saves.set_settled_bytes(100);
+        saves.note_journal(50, 0);
+        saves.end(true, START_MS);
+        assert_eq!(saves.state().base_bytes, 150);
+        assert_eq!(due(&doubling, 199), None);
+        assert_eq!(due(&doubling, 200), Some(Reason::Rewrite));
+    }
+}

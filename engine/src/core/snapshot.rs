@@ -38,6 +38,7 @@ use crate::error::CommandError;
 use crate::ids::{ConnId, ReactorId, ReplyTo, TxId};
 use crate::journal::{Chunk, SnapshotHead};
 use crate::rdb::Compression;
+use crate::rules::{Rule, holds};
 use crate::saves::{Reason, Request, Whom};
 use crate::txn::{Cut, Share, Terms, TxMessage, Work};
 
@@ -94,7 +95,9 @@ impl Core {
 
     /// All shards are held: this is the moment.
     pub(super) fn make_cut(&mut self, id: TxId) {
-        self.give_effects();
+        if holds(Rule::CutsSealFirst) {
+            self.give_effects();
+        }
         let Some(pending) = self.coordinator.remove(id) else { return };
         let Work::Cut(cut) = pending.work else { return };
         let head = SnapshotHead {

@@ -29,6 +29,7 @@ use super::segment::Segment;
 use super::slab::Slab;
 use super::walk::Walk;
 use crate::journal::Chunk;
+use crate::rules::{Rule, holds};
 
 /// Deepest level: 2^28 segments hold over 200 billion entries, and a SCAN cursor stays below 2^44.
 pub(crate) const DEPTH_MAX: u8 = 28;
@@ -162,7 +163,7 @@ impl Table {
     /// To be called with every segment that is about to change. A split changes none: both parts have the same mark.
     #[inline]
     fn record_before_change(&mut self, id: u32) {
-        if self.walk.is_some() {
+        if self.walk.is_some() && holds(Rule::ChangesAreRecordedFirst) {
             self.record(id);
         }
     }

@@ -107,7 +107,8 @@ impl Part {
     /// Whether it takes its locks.
     fn locks(&self) -> bool {
         match self {
-            Self::Alone { .. } | Self::Visit { .. } | Self::Block { .. } | Self::Cut => true,
+            Self::Alone { .. } | Self::Visit { .. } | Self::Block { .. } => true,
+            Self::Cut => holds(Rule::CutsHoldShards),
             Self::Share { .. } => holds(Rule::SharesAreLocked),
             Self::Lend { .. } => holds(Rule::LentKeysAreLocked),
             Self::Hold { .. } => holds(Rule::BlocksHoldShards),

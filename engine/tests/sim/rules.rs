@@ -36,6 +36,8 @@ fn every_rule_is_missed_when_it_is_broken() {
         eprintln!("without {rule:?}: seed {seed:?}");
         seed.is_none()
     };
-    let idle: Vec<_> = Rule::ALL.iter().copied().filter(is_idle).collect();
+    // `--test replay` breaks those of snapshots.
+    let here = |rule: &Rule| !Rule::OF_SNAPSHOTS.contains(rule);
+    let idle: Vec<_> = Rule::ALL.iter().copied().filter(here).filter(is_idle).collect();
     assert_eq!(idle, [], "nobody notices when these are broken");
 }

@@ -244,6 +244,23 @@ impl World {
         self.input(core, |core| core.receive(conn, &bytes));
     }
 
+    /// An iteration of a core in which another input comes behind all that its clients have yet to send.
+    #[allow(dead_code, reason = "the tests of snapshots alone need it")]
+    pub(crate) fn input_behind_clients(&mut self, index: usize, input: impl FnOnce(&mut Core)) {
+        let mut sent = Vec::new();
+        for client in &mut self.clients {
+            if let Some((_, conn)) = client.home.filter(|(core, _)| *core == index) {
+                let bytes: Vec<u8> = client.unsent.drain(..).collect();
+                client.sent += bytes.len();
+                sent.push((conn, bytes));
+            }
+        }
+        self.input(index, |core| {
+            sent.iter().for_each(|(conn, bytes)| core.receive(*conn, bytes));
+            input(core);
+        });
+    }
+
     /// One iteration of a core: an input, then its outputs.
     pub(crate) fn input(&mut self, index: usize, input: impl FnOnce(&mut Core)) {
         let core = &mut self.cores[index];
