@@ -117,9 +117,12 @@ impl Saver {
             self.go_on();
             self.play.settle();
         }
-        // The writer may wait a moment before it writes.
-        self.play.world.now_us += 10_000;
-        self.play.settle();
+        // The writer may wait a moment before it writes. In that moment waits may end, and their clients go on.
+        let mut last = None;
+        while last.replace(self.play.world.shared.last_stamp()) != Some(self.play.world.shared.last_stamp()) {
+            self.play.world.now_us += 10_000;
+            self.play.settle();
+        }
         let mut replica = Replica::new(7);
         let mut replay = Replay::open(&self.disk).expect("a state");
         if let Some(snapshot) = replay.snapshot().expect("it is whole") {

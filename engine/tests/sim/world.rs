@@ -72,7 +72,7 @@ pub(crate) struct World {
     pub(crate) clients: Vec<Client>,
     /// Sockets that are being closed: their cores are told later.
     closing: Vec<(usize, ConnId)>,
-    shared: Arc<Shared>,
+    pub(crate) shared: Arc<Shared>,
     /// The catalog as the control thread has it, of the nodes `us`, which this is, and `them`.
     catalog: CatalogLog,
     /// Changes of it that the control thread is asked for.
