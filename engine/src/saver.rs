@@ -19,7 +19,7 @@ use std::fs::File;
 use std::io;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::mpsc::{Receiver, RecvTimeoutError, SyncSender, sync_channel};
+use std::sync::mpsc::{Receiver, RecvTimeoutError, SyncSender, TrySendError, sync_channel};
 use std::thread::JoinHandle;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
@@ -43,9 +43,24 @@ const FOLLOWED_BYTES_MIN: u64 = 4 << 20;
 /// Where a reactor puts the pieces of a snapshot.
 #[derive(Clone, Debug)]
 pub struct Outlet {
-    pub pieces: SyncSender<Piece>,
+    pieces: SyncSender<Piece>,
     /// Nobody wants them any more.
     pub is_abandoned: Arc<AtomicBool>,
+    shared: Arc<Shared>,
+}
+
+impl Outlet {
+    /// Hands a piece over, if there is room.
+    #[expect(clippy::result_large_err, reason = "it is the piece that comes back")]
+    pub fn give(&self, piece: Piece) -> Result<(), TrySendError<Piece>> {
+        let bytes = piece.memory();
+        self.shared.saves.note_given(bytes);
+        let given = self.pieces.try_send(piece);
+        if given.is_err() {
+            self.shared.saves.note_freed(bytes);
+        }
+        given
+    }
 }
 
 /// How the journal's file was finished: the stamp with which the next begins.
@@ -229,7 +244,8 @@ impl Saver {
         let reactors = self.shared.reactors();
         let (sender, pieces) = sync_channel(reactors * PIECES_AHEAD);
         let is_abandoned = Arc::new(AtomicBool::new(false));
-        let outlet = Outlet { pieces: sender, is_abandoned: Arc::clone(&is_abandoned) };
+        let shared = Arc::clone(&self.shared);
+        let outlet = Outlet { pieces: sender, is_abandoned: Arc::clone(&is_abandoned), shared };
         self.shared.saves.begin_walk();
         for reactor in (0..reactors).map(ReactorId::from_index) {
             self.plant.order(reactor, Order::Walk(outlet.clone()))?;
@@ -240,9 +256,11 @@ impl Saver {
         while ended < reactors {
             let piece = self.next_piece(&pieces)?;
             ended += usize::from(piece.chunk.is_none());
+            let bytes = piece.memory();
             file = file.and_then(|file| self.write(file, piece));
             // The piece is freed, which a reactor has allocated.
             self.plant.memory.publish_helper(Helper::Saver);
+            self.shared.saves.note_freed(bytes);
             if file.is_err() {
                 is_abandoned.store(true, Ordering::Relaxed);
             }

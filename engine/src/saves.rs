@@ -125,7 +125,7 @@ struct Figures {
     /// Changes of keys since the start: now, and at the last cut.
     changes: AtomicU64,
     changes_at_cut: AtomicU64,
-    /// Bytes that a walk has recorded, and that wait to be written.
+    /// Bytes that a walk holds.
     recorded: AtomicU64,
 }
 
@@ -137,6 +137,8 @@ pub struct Saves {
     is_failing: AtomicBool,
     keys_total: AtomicU64,
     keys_done: AtomicU64,
+    /// Of all reactors, and on its way to be written.
+    recorded: AtomicU64,
     recorded_max: AtomicU64,
     /// Bytes of the files that are not being added to, and of the one that is.
     settled_bytes: AtomicU64,
@@ -152,6 +154,7 @@ impl Saves {
             is_failing: AtomicBool::new(false),
             keys_total: AtomicU64::new(0),
             keys_done: AtomicU64::new(0),
+            recorded: AtomicU64::new(0),
             recorded_max: AtomicU64::new(0),
             settled_bytes: AtomicU64::new(0),
             journal_bytes: AtomicU64::new(0),
@@ -251,10 +254,22 @@ impl Saves {
         self.keys_total.fetch_add(keys as u64, Ordering::Relaxed);
     }
 
-    /// Bytes that a shard's walk has recorded, and that wait to be written.
+    /// Bytes of memory that a shard's walk holds: what it has recorded and not given away, and what it has still to record
+    /// although it was cleared.
     pub fn note_recorded(&self, reactor: ReactorId, bytes: usize) {
-        self.reactors[reactor.index()].recorded.store(bytes as u64, Ordering::Relaxed);
+        let before = self.reactors[reactor.index()].recorded.swap(bytes as u64, Ordering::Relaxed);
+        self.recorded.fetch_add((bytes as u64).wrapping_sub(before), Ordering::Relaxed);
         self.recorded_max.fetch_max(self.recorded(), Ordering::Relaxed);
+    }
+
+    /// Bytes that a shard is about to give to the saver.
+    pub fn note_given(&self, bytes: usize) {
+        self.recorded.fetch_add(bytes as u64, Ordering::Relaxed);
+    }
+
+    /// And that are freed, or were not given after all.
+    pub fn note_freed(&self, bytes: usize) {
+        self.recorded.fetch_sub(bytes as u64, Ordering::Relaxed);
     }
 
     pub fn note_written(&self, keys: u64) {
@@ -293,8 +308,9 @@ impl Saves {
         self.pending_bytes.load(Ordering::Relaxed)
     }
 
+    /// Bytes of memory that snapshots hold. They go when it is written, so `maxmemory` does not count them.
     pub fn recorded(&self) -> u64 {
-        self.reactors.iter().map(|figures| figures.recorded.load(Ordering::Relaxed)).sum()
+        self.recorded.load(Ordering::Relaxed)
     }
 
     pub fn recorded_max(&self) -> u64 {

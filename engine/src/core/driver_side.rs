@@ -36,6 +36,7 @@ impl Core {
     pub fn begin(&mut self, now: Now, memory_used: u64) {
         self.env.now = now;
         self.env.memory_used = memory_used;
+        self.env.memory_uncounted = self.env.shared.saves.recorded();
         self.env.save_failed = self.env.shared.saves.is_failing();
         self.iteration_start = self.env.stopwatch.read();
         for id in std::mem::take(&mut self.stalled) {

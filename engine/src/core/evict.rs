@@ -7,6 +7,7 @@
 //!
 //! Invariants:
 //! - With `maxmemory 0` nothing here runs.
+//! - What a snapshot under way holds does not count, as in Redis what replicas and the journal's rewrite wait for.
 //! - A key under a transaction's locks stays: what the transaction has seen holds until it is done.
 //! - A step is bounded by `maxmemory-eviction-tenacity`; the next iteration goes on.
 //! - While something waits to be freed the figure says too much, so nothing more is given up, nor any write refused.
@@ -60,12 +61,17 @@ impl Core {
 
     fn is_over_limit(&self) -> bool {
         let held_then = self.allowance.held_then as u64;
-        let grown = (self.env.memory_used + self.shard.keyspace.memory() as u64).saturating_sub(held_then);
+        let grown = (self.counted() + self.shard.keyspace.memory() as u64).saturating_sub(held_then);
         grown > self.env.config.maxmemory
     }
 
+    /// Bytes that `maxmemory` bounds. What a snapshot holds would come back by giving up keys only as more of it.
+    fn counted(&self) -> u64 {
+        self.env.memory_used.saturating_sub(self.env.memory_uncounted)
+    }
+
     fn refresh_allowance(&mut self) {
-        let (used, limit) = (self.env.memory_used, self.env.config.maxmemory);
+        let (used, limit) = (self.counted(), self.env.config.maxmemory);
         if self.allowance.made_from == (used, limit) {
             return;
         }

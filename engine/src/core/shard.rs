@@ -32,6 +32,8 @@ pub struct Env {
     pub stopwatch: Stopwatch,
     /// Bytes the whole server uses, as of the start of the iteration.
     pub memory_used: u64,
+    /// Those of them that a snapshot holds for as long as it is made: `maxmemory` does not count them.
+    pub memory_uncounted: u64,
     /// Memory is over `maxmemory` and nothing more can be evicted here.
     pub out_of_memory: bool,
     /// What is on disk is being loaded.
@@ -53,6 +55,7 @@ impl Env {
             now: Now::default(),
             stopwatch,
             memory_used: 0,
+            memory_uncounted: 0,
             out_of_memory: false,
             is_loading: false,
             disk_failure: None,

@@ -65,6 +65,13 @@ pub struct Piece {
     pub chunk: Option<Chunk>,
 }
 
+impl Piece {
+    /// Bytes of memory it takes.
+    pub fn memory(&self) -> usize {
+        self.chunk.as_ref().map_or(0, Chunk::memory)
+    }
+}
+
 /// What a core knows of a walk.
 #[derive(Debug, Default)]
 pub(super) struct Walking {
@@ -77,6 +84,8 @@ pub(super) struct Walking {
     commands: u64,
     /// The cut made by this core that keeps all shards from being written.
     holding: Option<TxId>,
+    /// Bytes that the walk held when the books were last told.
+    noted_bytes: usize,
 }
 
 impl Walking {
@@ -155,9 +164,7 @@ impl Core {
         if self.walking.head.is_none() || self.env.now.mono_us < self.walking.due_us {
             return;
         }
-        let keyspace = &self.shard.keyspace;
-        self.env.shared.saves.note_recorded(self.id, keyspace.recorded_bytes());
-        if keyspace.recorded_chunks() >= AHEAD_CHUNKS_MAX {
+        if self.shard.keyspace.recorded_chunks() >= AHEAD_CHUNKS_MAX {
             self.walking.due_us = self.env.now.mono_us + AHEAD_PAUSE_US;
             return;
         }
@@ -172,6 +179,20 @@ impl Core {
         let is_idle = std::mem::replace(&mut self.walking.commands, commands) == commands;
         let pause_us = if is_idle { 0 } else { us * (1 + PAUSES) };
         self.walking.due_us = self.env.now.mono_us + pause_us;
+        // What was cleared meanwhile and is recorded now.
+        self.free_some();
+    }
+
+    /// Tells the books how much memory the walk holds, before that counts as used.
+    pub fn note_walk(&mut self) {
+        if self.walking.head.is_none() && self.walking.noted_bytes == 0 {
+            return;
+        }
+        let returned = self.walking.returned.as_ref().map_or(0, Piece::memory);
+        let bytes = self.shard.keyspace.recorded_bytes() + returned;
+        if std::mem::replace(&mut self.walking.noted_bytes, bytes) != bytes {
+            self.env.shared.saves.note_recorded(self.id, bytes);
+        }
     }
 
     /// Output: the next part of the snapshot under way.
@@ -186,7 +207,6 @@ impl Core {
                 return None;
             }
             self.walking.head = None;
-            self.env.shared.saves.note_recorded(self.id, 0);
         }
         Some(Piece { head, chunk })
     }

@@ -259,6 +259,7 @@ impl Reactor {
             self.write_journal();
             self.act();
             self.give_pieces()?;
+            self.core.note_walk();
             plant.memory.publish(self.id);
             self.core.end();
             self.tell_all(&tell);
@@ -303,7 +304,7 @@ impl Reactor {
         }
         while let Some(piece) = self.core.next_piece() {
             let is_last = piece.chunk.is_none();
-            match outlet.pieces.try_send(piece) {
+            match outlet.give(piece) {
                 Ok(()) => {}
                 Err(TrySendError::Full(piece)) => {
                     self.core.return_piece(piece);

@@ -6,8 +6,6 @@
 //! decided by the caller, who has to tell the journal; [`Db::find_live`] says so in the same lookup. Every
 //! mutable access goes through [`EntryMut`] or a method here, so that no change escapes the books.
 
-use std::collections::VecDeque;
-
 use hashbrown::hash_table;
 
 use super::entry::Entry;
@@ -19,7 +17,7 @@ use super::largest::Largest;
 use super::object::Object;
 use super::segment::Segment;
 use super::table::Table;
-use super::walk::Walk;
+use super::walk::{Recorded, Walk};
 use crate::journal::Chunk;
 use crate::rdb::Compression;
 
@@ -143,8 +141,10 @@ pub struct Db {
     access_at_birth: u32,
     /// The table that a walk is over, if the database was emptied meanwhile.
     emptied: Option<Table>,
+    /// Bytes of that, until all of it is freed.
+    emptied_bytes: usize,
     /// What walks have recorded.
-    recorded: VecDeque<Chunk>,
+    recorded: Recorded,
 }
 
 impl Db {
@@ -156,7 +156,8 @@ impl Db {
             graveyard: Graveyard::default(),
             access_at_birth: 0,
             emptied: None,
-            recorded: VecDeque::new(),
+            emptied_bytes: 0,
+            recorded: Recorded::default(),
         }
     }
 
@@ -370,10 +371,10 @@ impl Db {
 
     /// Empties the database; what it held is freed by [`Db::free_step`].
     pub fn clear(&mut self) {
-        let empty = self.table.new_empty();
+        let (empty, bytes) = (self.table.new_empty(), self.memory());
         let emptied = std::mem::replace(&mut self.table, empty);
         if emptied.is_walked() {
-            self.emptied = Some(emptied);
+            (self.emptied, self.emptied_bytes) = (Some(emptied), bytes);
         } else {
             self.graveyard.bury_table(emptied);
         }
@@ -393,7 +394,7 @@ impl Db {
     /// Goes on with a walk for about so many entries, and takes them off the budget.
     pub(crate) fn walk_step(&mut self, budget: &mut usize) {
         let table = self.emptied.as_mut().unwrap_or(&mut self.table);
-        self.recorded.extend(table.walk_step(budget));
+        self.recorded.append(table.walk_step(budget));
         if let Some(table) = self.emptied.take_if(|table| !table.is_walked()) {
             self.graveyard.bury_table(table);
         }
@@ -404,9 +405,9 @@ impl Db {
         self.emptied.iter().chain([&self.table])
     }
 
+    /// Bytes of memory that walks hold: what they have recorded, and what is kept for them.
     pub(crate) fn recorded_bytes(&self) -> usize {
-        let recorded: usize = self.recorded.iter().map(Chunk::memory).sum();
-        recorded + self.walked().map(Table::recorded_bytes).sum::<usize>()
+        self.recorded.bytes() + self.emptied_bytes + self.walked().map(Table::recorded_bytes).sum::<usize>()
     }
 
     pub(crate) fn recorded_chunks(&self) -> usize {
@@ -420,7 +421,7 @@ impl Db {
 
     /// The next chunk of what walks have recorded.
     pub(crate) fn take_recorded(&mut self) -> Option<Chunk> {
-        self.recorded.pop_front()
+        self.recorded.pop()
     }
 
     /// Lets an entry be freed by [`Db::free_step`] if it is large, at once if not.
@@ -435,7 +436,11 @@ impl Db {
 
     /// Frees up to about `budget` allocations of what was cleared, replaced or buried; true if more is left.
     pub fn free_step(&mut self, budget: usize) -> bool {
-        self.graveyard.step(budget)
+        let is_left = self.graveyard.step(budget);
+        if !is_left && self.emptied.is_none() {
+            self.emptied_bytes = 0;
+        }
+        is_left
     }
 }
 

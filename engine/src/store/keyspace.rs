@@ -92,7 +92,8 @@ impl Keyspace {
         self.is_walked()
     }
 
-    /// Bytes of memory that what has been recorded and not been taken holds.
+    /// Bytes of memory that walks hold: what has been recorded and not been taken, and what was cleared and is kept for
+    /// them.
     pub fn recorded_bytes(&self) -> usize {
         self.dbs.iter().map(Db::recorded_bytes).sum()
     }

@@ -19,16 +19,13 @@
 //!
 //! Source: Fagin, Nievergelt, Pippenger, Strong, "Extendible hashing", TODS 1979.
 
-use std::collections::VecDeque;
-
 use hashbrown::HashTable;
 
 use super::entry::Entry;
 use super::key_hash::{KeyHash, KeyHasher};
 use super::segment::Segment;
 use super::slab::Slab;
-use super::walk::Walk;
-use crate::journal::Chunk;
+use super::walk::{Recorded, Walk};
 use crate::rules::{Rule, holds};
 
 /// Deepest level: 2^28 segments hold over 200 billion entries, and a SCAN cursor stays below 2^44.
@@ -144,7 +141,7 @@ impl Table {
 
     /// Records segments until about `budget` entries are; takes off the budget what it did. Returns the chunks that
     /// are complete; after the last step, all that are left.
-    pub(crate) fn walk_step(&mut self, budget: &mut usize) -> VecDeque<Chunk> {
+    pub(crate) fn walk_step(&mut self, budget: &mut usize) -> Recorded {
         while let Some(walk) = &mut self.walk {
             let place = walk.place(self.depth);
             let Some(&id) = place.and_then(|place| self.directory.get(place)) else {
@@ -157,7 +154,7 @@ impl Table {
             let recorded = self.record(id);
             *budget = budget.saturating_sub(1 + recorded);
         }
-        VecDeque::new()
+        Recorded::default()
     }
 
     /// To be called with every segment that is about to change. A split changes none: both parts have the same mark.

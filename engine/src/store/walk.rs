@@ -24,6 +24,44 @@ use crate::rdb::Compression;
 /// One past the last position, prefixes taken at the deepest level.
 const END: u32 = 1 << DEPTH_MAX;
 
+/// Chunks that are complete, oldest first.
+#[derive(Debug, Default)]
+pub(crate) struct Recorded {
+    chunks: VecDeque<Chunk>,
+    /// Of memory that they take.
+    bytes: usize,
+}
+
+impl Recorded {
+    fn push(&mut self, chunk: Chunk) {
+        self.bytes += chunk.memory();
+        self.chunks.push_back(chunk);
+    }
+
+    pub(crate) fn pop(&mut self) -> Option<Chunk> {
+        let chunk = self.chunks.pop_front()?;
+        self.bytes -= chunk.memory();
+        Some(chunk)
+    }
+
+    pub(crate) fn append(&mut self, mut later: Self) {
+        self.bytes += later.bytes;
+        self.chunks.append(&mut later.chunks);
+    }
+
+    pub(crate) fn clear(&mut self) {
+        *self = Self::default();
+    }
+
+    pub(crate) fn len(&self) -> usize {
+        self.chunks.len()
+    }
+
+    pub(crate) fn bytes(&self) -> usize {
+        self.bytes
+    }
+}
+
 /// A walk over one table.
 #[derive(Debug)]
 pub(crate) struct Walk {
@@ -33,7 +71,7 @@ pub(crate) struct Walk {
     /// All segments before are recorded, prefixes taken at the deepest level.
     next: u32,
     filling: Chunk,
-    full: VecDeque<Chunk>,
+    full: Recorded,
     /// Nobody wants what it would record: it only marks.
     is_abandoned: bool,
 }
@@ -41,7 +79,7 @@ pub(crate) struct Walk {
 impl Walk {
     pub(crate) fn new(database: u32, compression: Compression) -> Self {
         let filling = empty_chunk(database, compression);
-        Self { database, compression, next: 0, filling, full: VecDeque::new(), is_abandoned: false }
+        Self { database, compression, next: 0, filling, full: Recorded::default(), is_abandoned: false }
     }
 
     /// Where it goes on in a directory of this depth; `None` at the end.
@@ -62,7 +100,7 @@ impl Walk {
             self.filling.push(entry, Some(entry.access()));
             if self.filling.is_full() {
                 let empty = empty_chunk(self.database, self.compression);
-                self.full.push_back(mem::replace(&mut self.filling, empty));
+                self.full.push(mem::replace(&mut self.filling, empty));
             }
         }
     }
@@ -76,7 +114,7 @@ impl Walk {
 
     /// Bytes of memory that what it has recorded holds.
     pub(crate) fn recorded_bytes(&self) -> usize {
-        self.full.iter().chain([&self.filling]).map(Chunk::memory).sum()
+        self.full.bytes() + self.filling.memory()
     }
 
     pub(crate) fn full_chunks(&self) -> usize {
@@ -84,14 +122,14 @@ impl Walk {
     }
 
     /// The chunks that are full.
-    pub(crate) fn take_full(&mut self) -> VecDeque<Chunk> {
+    pub(crate) fn take_full(&mut self) -> Recorded {
         mem::take(&mut self.full)
     }
 
     /// All that is left.
-    pub(crate) fn finish(mut self) -> VecDeque<Chunk> {
+    pub(crate) fn finish(mut self) -> Recorded {
         if !self.filling.is_empty() {
-            self.full.push_back(self.filling);
+            self.full.push(self.filling);
         }
         self.full
     }

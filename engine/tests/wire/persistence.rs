@@ -320,6 +320,61 @@ fn a_signal_that_cannot_save_is_no_reason_to_end_at_once_at_the_next() {
     assert_eq!(server.connect().run("EXISTS a b"), Value::Int(2));
 }
 
+/// What a snapshot holds, because keys change or are cleared before it is written, costs no key, and is no more than there
+/// was.
+#[test]
+fn what_a_snapshot_holds_evicts_nothing() {
+    const KEYS: usize = 8000;
+    const VALUE: usize = 1000;
+    const ROOM: u64 = 4 << 20;
+    for clears in [false, true] {
+        let server = bobbin_with(&["--rdbcompression", "no", "--maxmemory-policy", "allkeys-lru"]);
+        let mut client = server.connect();
+        let set_all = |client: &mut Client, letter: &str| {
+            let (mut bytes, value) = (Vec::new(), letter.repeat(VALUE));
+            for n in 0..KEYS {
+                bobbin_proto::encode_command(
+                    &mut bytes,
+                    [&b"SET"[..], format!("k{n}").as_bytes(), value.as_bytes()],
+                );
+            }
+            client.send_raw(&bytes).expect("the server reads");
+            (0..KEYS).for_each(|_| assert_eq!(client.read(), Value::Simple(b"OK".to_vec())));
+        };
+        set_all(&mut client, "a");
+        let of = |client: &mut Client, section: &str, name: &str| {
+            let (Value::Bulk(text) | Value::Verbatim { text, .. }) = client.run(&format!("INFO {section}"))
+            else {
+                panic!("INFO is a text")
+            };
+            let text = String::from_utf8(text).expect("a text");
+            let line =
+                text.lines().find_map(|line| line.strip_prefix(&format!("{name}:"))).expect("the field");
+            line.parse::<u64>().expect("a number")
+        };
+        let used = of(&mut client, "memory", "used_memory");
+        assert_eq!(of(&mut client, "memory", "mem_not_counted_for_evict"), 0);
+        client.run("CONFIG SET rdb-key-save-delay 500");
+        client.run(&format!("CONFIG SET maxmemory {}", used + ROOM));
+        client.run("BGSAVE");
+        wait_for("the walk is under way", || number(&mut client, "current_save_keys_total") == KEYS as i64);
+        if clears {
+            client.run("FLUSHALL");
+        }
+        set_all(&mut client, "b");
+        let uncounted = of(&mut client, "memory", "mem_not_counted_for_evict");
+        assert!(uncounted > ROOM, "{uncounted} bytes: there would have been room for it");
+        client.run("CONFIG SET rdb-key-save-delay 0");
+        wait_until_saved(&mut client);
+        assert_eq!(of(&mut client, "stats", "evicted_keys"), 0, "cleared: {clears}");
+        assert_eq!(client.run("DBSIZE"), Value::Int(KEYS as i64));
+        let peak = number(&mut client, "rdb_last_cow_size") as usize;
+        // And a few chunks that are not full, and what is cleared takes more memory than on disk.
+        assert!(peak < 3 * KEYS * VALUE, "{peak} bytes");
+        wait_for("it is freed", || of(&mut client, "memory", "mem_not_counted_for_evict") == 0);
+    }
+}
+
 /// What reactors allocate for a snapshot is freed by another thread, and counts no more then.
 #[test]
 fn snapshots_leave_nothing_in_the_memory_that_is_counted() {

@@ -79,12 +79,8 @@ fn fragmentation(facts: &Facts<'_>, fields: &mut Fields<'_>) {
 
 /// Who holds memory beside the keys.
 fn holders(facts: &Facts<'_>, fields: &mut Fields<'_>) {
-    fields.add_zeros(&[
-        "mem_not_counted_for_evict",
-        "mem_replication_backlog",
-        "mem_total_replication_buffers",
-        "mem_clients_slaves",
-    ]);
+    fields.add("mem_not_counted_for_evict", facts.env.shared.saves.recorded());
+    fields.add_zeros(&["mem_replication_backlog", "mem_total_replication_buffers", "mem_clients_slaves"]);
     fields.add("mem_clients_normal", facts.total.clients_memory);
     fields.add_zeros(&["mem_cluster_links", "mem_aof_buffer"]);
     fields.add("mem_allocator", allocator::name());
