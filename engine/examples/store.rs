@@ -94,7 +94,9 @@ impl Bench {
         for _ in 0..OPS / batch {
             keys.fill_with(|| key(self.rng.u32(0..self.keys)));
             let db = self.keyspace.db_mut(0);
-            keys.iter().for_each(|key| db.prefetch(key));
+            keys.iter().for_each(|key| {
+                db.prefetch(key);
+            });
             keys.iter().for_each(|key| operate(db, key));
         }
         report(&format!("{name}, prefetched by {batch}"), start, OPS / batch * batch);

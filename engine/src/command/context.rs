@@ -132,7 +132,9 @@ impl Cx<'_> {
     pub fn prefetch<'k>(&mut self, keys: impl ExactSizeIterator<Item = &'k [u8]>) {
         if keys.len() > 1 {
             let db = self.keyspace.db(self.db);
-            keys.take(PREFETCHED_KEYS_MAX).for_each(|key| db.prefetch(key));
+            keys.take(PREFETCHED_KEYS_MAX).for_each(|key| {
+                db.prefetch(key);
+            });
         }
     }
 

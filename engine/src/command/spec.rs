@@ -179,6 +179,11 @@ pub enum Group {
 }
 
 impl Group {
+    /// Commands of this group work on values that are objects: see [`crate::store::Object`].
+    pub const fn is_of_collections(self) -> bool {
+        matches!(self, Self::Geo | Self::Hash | Self::List | Self::Set | Self::SortedSet | Self::Stream)
+    }
+
     pub const ALL: [Self; 15] = [
         Self::Bitmap,
         Self::Cluster,

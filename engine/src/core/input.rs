@@ -154,7 +154,11 @@ impl Core {
         false
     }
 
+    /// Has the processor fetch what a group's commands will touch: entries, then the objects of those that may have one,
+    /// then what these point to. Each round needs what the one before has fetched, by then for all of the group.
     fn prefetch(&self, conn: &Conn, input: &[u8], group: &Group) {
+        let db = self.shard.keyspace.db(conn.db as usize);
+        let (mut entries, mut len) = ([None; GROUP_COMMANDS_MAX], 0);
         for parsed in &group.commands {
             let Some(command) = parsed.command else { continue };
             if command.run.on_shard().is_some()
@@ -162,9 +166,16 @@ impl Core {
                 && let Some(key) = group.args(parsed, input).get(key)
                 && self.owner(key) == self.id
             {
-                self.shard.keyspace.db(conn.db as usize).prefetch(key);
+                let entry = db.prefetch(key);
+                if command.group.is_of_collections() {
+                    entries[len] = entry;
+                    len += 1;
+                }
             }
         }
+        let entries = &entries[..len];
+        entries.iter().flatten().for_each(|entry| entry.prefetch_object());
+        entries.iter().flatten().for_each(|entry| entry.prefetch_content());
     }
 
     /// Runs a group. Returns where in the input to go on.

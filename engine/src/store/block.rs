@@ -263,6 +263,24 @@ impl Block {
         prefetch_line(self.at(LINE_SIZE));
     }
 
+    /// And for its object, if it has one.
+    #[inline]
+    pub(super) fn prefetch_object(&self) {
+        if let Some(object) = self.object_ptr() {
+            prefetch_line(object.cast());
+        }
+    }
+
+    /// And for what the object points to.
+    #[inline]
+    pub(super) fn prefetch_content(&self) {
+        if let Some(object) = self.object() {
+            let content = object.content();
+            prefetch_line(content);
+            prefetch_line(content.wrapping_add(LINE_SIZE));
+        }
+    }
+
     #[inline]
     pub(super) fn key(&self) -> &[u8] {
         let shape = self.shape();

@@ -214,13 +214,12 @@ impl Db {
         self.access_at_birth = access;
     }
 
-    /// Starts fetching what a lookup of the key will touch. Worth it for the keys of a batch, ahead of the batch.
+    /// Starts fetching what a lookup of the key will touch. Worth it for the keys of a batch, ahead of the batch. Returns an
+    /// entry that is most probably the key's, if there is one.
     #[inline]
-    pub fn prefetch(&self, key: &[u8]) {
+    pub fn prefetch(&self, key: &[u8]) -> Option<&Entry> {
         let hash = self.table.hash(key);
-        if let Some(segment) = self.table.segment(hash) {
-            segment.prefetch(hash);
-        }
+        self.table.segment(hash)?.prefetch(hash)
     }
 
     #[inline]

@@ -220,6 +220,18 @@ impl Entry {
         self.0.prefetch();
     }
 
+    /// Then asks for the object in it, if it has one.
+    #[inline]
+    pub fn prefetch_object(&self) {
+        self.0.prefetch_object();
+    }
+
+    /// Then for what the object points to.
+    #[inline]
+    pub fn prefetch_content(&self) {
+        self.0.prefetch_content();
+    }
+
     /// The object behind an entry that has one.
     pub(crate) fn object(&self) -> Option<&Object> {
         self.0.object()

@@ -57,6 +57,16 @@ impl HashLimits {
 
 /// Making one.
 impl Hash {
+    /// See [`Object::content`](super::object::Object::content).
+    #[inline]
+    pub(super) fn content(&self) -> *const u8 {
+        match self {
+            Self::Packed(pairs) => pairs.as_listpack().as_bytes().as_ptr(),
+            Self::Expiring(hash) => std::ptr::from_ref(&**hash).cast(),
+            Self::Table(table) => std::ptr::from_ref(&**table).cast(),
+        }
+    }
+
     /// An empty one with room for these. An empty hash must not stay in the keyspace.
     pub fn with_room_for<'a>(pairs: impl Iterator<Item = (&'a [u8], &'a [u8])>, limits: &HashLimits) -> Self {
         Self::Packed(HashPacked::with_room_for(pairs.take_while(|(field, value)| limits.admit(field, value))))

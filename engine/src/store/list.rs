@@ -25,6 +25,15 @@ pub enum Piece<'a> {
 }
 
 impl List {
+    /// See [`Object::content`](super::object::Object::content).
+    #[inline]
+    pub(super) fn content(&self) -> *const u8 {
+        match self {
+            Self::Packed(pack) => pack.as_bytes().as_ptr(),
+            Self::Quick(list) => std::ptr::from_ref(&**list).cast(),
+        }
+    }
+
     /// What came as a quicklist from outside: a listpack if it is within the limit.
     pub fn of_quicklist(mut list: Quicklist, limit: ChunkLimit) -> Self {
         match list.take_only_pack(limit) {

@@ -3,6 +3,8 @@
 //! Owns: [`Type`], and [`Object`], the heap side of a value, with what it answers to TYPE and OBJECT ENCODING
 //! and how many bytes it holds. Each variant knows its size without walking itself.
 
+use std::ptr;
+
 use super::hash::Hash;
 use super::list::List;
 use super::set::Set;
@@ -102,6 +104,19 @@ impl Object {
             Self::Stream(stream) => stream.log.len() as usize,
             Self::Zset(zset) => zset.len(),
             Self::Hash(hash) => hash.len(),
+        }
+    }
+
+    /// Where what it points to begins: an address to fetch ahead, and no more.
+    #[inline]
+    pub(super) fn content(&self) -> *const u8 {
+        match self {
+            Self::String(bytes) => bytes.as_ptr(),
+            Self::List(list) => list.content(),
+            Self::Set(set) => set.content(),
+            Self::Stream(stream) => ptr::from_ref(&**stream).cast(),
+            Self::Zset(zset) => zset.content(),
+            Self::Hash(hash) => hash.content(),
         }
     }
 

@@ -144,10 +144,12 @@ impl Segment {
         self.entries.find(hash.bucket(), |entry| entry.matches(tag, key))
     }
 
+    /// Starts fetching the entries that may be the key's. Returns one of them: most probably it is.
     #[inline]
-    pub(crate) fn prefetch(&self, hash: KeyHash) {
+    pub(crate) fn prefetch(&self, hash: KeyHash) -> Option<&Entry> {
         let tag = hash.tag();
-        self.entries.iter_hash(hash.bucket()).filter(|entry| entry.tag() == tag).for_each(Entry::prefetch);
+        let candidates = self.entries.iter_hash(hash.bucket()).filter(|entry| entry.tag() == tag);
+        candidates.inspect(|entry| entry.prefetch()).last()
     }
 
     /// Whether one more entry would rehash the table.

@@ -47,6 +47,16 @@ pub struct SetLimits {
 const EXPECTED_MAX: usize = 16;
 
 impl Set {
+    /// See [`Object::content`](super::object::Object::content).
+    #[inline]
+    pub(super) fn content(&self) -> *const u8 {
+        match self {
+            Self::Ints(ints) => ints.as_bytes().as_ptr(),
+            Self::Packed(pack) => pack.as_bytes().as_ptr(),
+            Self::Table(table) => std::ptr::from_ref(&**table).cast(),
+        }
+    }
+
     /// An empty one. It must not stay in the keyspace.
     pub fn new() -> Self {
         Self::Ints(Intset::new())

@@ -30,6 +30,15 @@ pub struct ZsetLimits {
 }
 
 impl Zset {
+    /// See [`Object::content`](super::object::Object::content).
+    #[inline]
+    pub(super) fn content(&self) -> *const u8 {
+        match self {
+            Self::Packed(pairs) => pairs.as_bytes().as_ptr(),
+            Self::Table(table) => std::ptr::from_ref(&**table).cast(),
+        }
+    }
+
     pub fn new() -> Self {
         Self::Packed(ZsetPacked::new())
     }
