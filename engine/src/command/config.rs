@@ -72,7 +72,7 @@ fn config_set(session: &mut Session<'_>, args: Args<'_>) -> Result<(), CommandEr
     let peer = if session.conn.about.endpoints.is_local() { Peer::Local } else { Peer::Remote };
     let changed = session.core.env.shared.change_config(|config| {
         // Inside, so that of two changes at once the log follows the one that stays.
-        config.set(&arguments, peer).inspect(|(config, _)| logging::set_level(config.loglevel))
+        config.set(&arguments, peer).inspect(|(config, _)| logging::configure(config))
     });
     changed.map_err(|error| CommandError::owned(format!("ERR {error}")))?;
     // Also if nothing differs: another client's equal change may be on its way to some reactors still.

@@ -51,6 +51,19 @@ choices! {
         Nothing = "nothing",
     }
 
+    /// The form of a line of the log.
+    LogFormat {
+        Legacy = "legacy",
+        Logfmt = "logfmt",
+    }
+
+    /// How the log tells the time.
+    LogTimestampFormat {
+        Legacy = "legacy",
+        Iso8601 = "iso8601",
+        Milliseconds = "milliseconds",
+    }
+
     /// What of a node clients of a cluster are told to connect to.
     EndpointType {
         Ip = "ip",

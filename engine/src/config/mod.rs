@@ -23,7 +23,10 @@ pub mod syntax;
 mod table;
 mod words;
 
-pub use choices::{AppendFsync, EndpointType, LogLevel, MaxmemoryPolicy, ProtectedAction, Supervised};
+pub use choices::{
+    AppendFsync, EndpointType, LogFormat, LogLevel, LogTimestampFormat, MaxmemoryPolicy, ProtectedAction,
+    Supervised,
+};
 pub use cli::{Arguments, Invocation, USAGE};
 pub use cluster::{NodeDeclarations, NodeId, ScopeDeclarations};
 pub use directive::{Change, Class, Directive};

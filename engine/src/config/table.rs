@@ -2,12 +2,15 @@
 //!
 //! Reads as `Class Change "name" | "alias" => field: Type, kind, "default", "help";`. A row becomes live by its
 //! first word when something starts to read its field. Names, ranges and defaults are those of redis-server 7.0.15
-//! (and of 7.2 for what it added); `reactors`, `reactor-cpus`, `node-id`, `node`, `scope`, `scope-history` and
+//! (of 7.2 for what it added, and of Valkey 8.1 for log-format and log-timestamp-format); `reactors`, `reactor-cpus`, `node-id`, `node`, `scope`, `scope-history` and
 //! `hotkeys-sample-ratio` are Bobbin's, and `bind`, `dir`, `save` and `appendonly` have defaults of Bobbin's own.
 
 use super::{
     checks,
-    choices::{AppendFsync, EndpointType, LogLevel, MaxmemoryPolicy, ProtectedAction, Supervised},
+    choices::{
+        AppendFsync, EndpointType, LogFormat, LogLevel, LogTimestampFormat, MaxmemoryPolicy, ProtectedAction,
+        Supervised,
+    },
     cluster::{NodeDeclarations, NodeId, ScopeDeclarations},
     directive::{Change, Class, Directive, Field, directives},
     kind::{
@@ -51,6 +54,8 @@ group "General" {
 Live ProtectedStart "dir" => dir: Text, checked("a directory", checks::not_empty), "./bobbin-data", "Where the data lives; made at start if it does not exist.";
 Live Start "databases" => databases: u32, positive(), "16", "Number of databases.";
 Live Runtime "loglevel" => loglevel: LogLevel, LogLevel::KIND, "notice", "How much the log says.";
+Live Runtime "log-format" => log_format: LogFormat, LogFormat::KIND, "legacy", "Lines as Redis writes them, or names and values (logfmt).";
+Live Runtime "log-timestamp-format" => log_timestamp_format: LogTimestampFormat, LogTimestampFormat::KIND, "legacy", "Time in the log: as Redis writes it, ISO 8601, or milliseconds since 1970.";
 Live Start "logfile" => logfile: Text, text(), "", "File the log is appended to; empty is standard output.";
 Live Start "pidfile" => pidfile: Text, text(), "", "File that holds the process id while the server runs; empty for none.";
 Live Start "daemonize" => daemonize: Text, checked("no", checks::stays_in_foreground), "no", "The server stays in the foreground.";

@@ -4,7 +4,7 @@ use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use bobbin_proto::Value;
 
-use crate::support::{Client, bobbin, bobbin_with, same_replies};
+use crate::support::{Client, bobbin, bobbin_with, eventually, same_replies};
 
 #[test]
 fn replies_are_those_of_redis() {
@@ -99,4 +99,24 @@ fn ping_asks_the_server_that_the_same_arguments_start() {
     drop(server);
     let (is_served, text) = ping(&["--port", &port]);
     assert!(!is_served && text.starts_with("bobbin-server: no answer from "), "{text}");
+}
+
+#[test]
+fn the_log_changes_its_form_while_the_server_runs() {
+    let server = bobbin_with(&["--log-format", "logfmt", "--enable-debug-command", "yes"]);
+    let mut client = server.connect();
+    let line = |text: &str| {
+        eventually(|| server.log().contains(text));
+        let log = server.log();
+        log.lines().find(|line| line.contains(text)).expect("it is there").to_owned()
+    };
+    client.run("DEBUG LOG first");
+    let first = line("first");
+    assert!(first.contains(" level=warning thread=reactor-"), "{first}");
+    assert!(first.contains(r#" message="DEBUG LOG: first""#), "{first}");
+    client.run("CONFIG SET log-format legacy log-timestamp-format milliseconds");
+    client.run("DEBUG LOG second");
+    let second = line("second");
+    let time = second.split(' ').nth(1).expect("a time");
+    assert!(second.ends_with(" # DEBUG LOG: second") && time.parse::<u64>().is_ok(), "{second}");
 }
