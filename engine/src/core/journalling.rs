@@ -43,6 +43,8 @@ pub(super) struct Journalling {
     gated: Vec<ConnId>,
     /// What was done up to here is to be durable at once: somebody waits for it.
     hurried: Option<Stamp>,
+    /// What the stopwatch showed when the sync that is under way began.
+    sync_began: u64,
 }
 
 impl Core {
@@ -163,7 +165,11 @@ impl Core {
             writer.set_policy(policy);
             self.tell_reactors();
         }
-        self.journalling.writer.as_mut()?.next_job()
+        let job = self.journalling.writer.as_mut()?.next_job();
+        if let Some(Job::Sync) = job {
+            self.journalling.sync_began = self.env.stopwatch.read();
+        }
+        job
     }
 
     /// Under `appendfsync always` every reactor has to know what is durable, under other policies none.
@@ -182,6 +188,8 @@ impl Core {
 
     /// Input: how a sync of the journal ended.
     pub fn disk_synced(&mut self, outcome: io::Result<()>) {
+        let ns = self.ns_since(self.journalling.sync_began);
+        self.observed.stages.sync.record(ns);
         self.after_disk(|writer| writer.synced(outcome));
     }
 

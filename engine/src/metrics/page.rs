@@ -174,7 +174,7 @@ fn stages(page: &mut Page, reports: &[(usize, &Report)]) {
     page.begin(
         name,
         Kind::Summary,
-        "lane: batches between two reactors; iteration: of the loop; send: replies in the kernel's hands.",
+        "lane: batches between two reactors; iteration: of the loop; send: replies in the kernel's hands; sync: of the journal.",
     );
     for (number, report) in reports {
         for (stage, timing) in report.stages.named() {

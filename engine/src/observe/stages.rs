@@ -11,12 +11,14 @@ pub struct Stages {
     pub iteration: Timing,
     /// Replies between being handed to the kernel and its having taken them.
     pub send: Timing,
+    /// The journal made durable, on the reactor that writes it. Nobody else waits for it but under `appendfsync always`.
+    pub sync: Timing,
 }
 
 impl Stages {
     /// Each with its name.
-    pub fn named(&self) -> [(&'static str, &Timing); 3] {
-        [("lane", &self.lane), ("iteration", &self.iteration), ("send", &self.send)]
+    pub fn named(&self) -> [(&'static str, &Timing); 4] {
+        [("lane", &self.lane), ("iteration", &self.iteration), ("send", &self.send), ("sync", &self.sync)]
     }
 
     /// Adds another reactor's.
@@ -24,5 +26,6 @@ impl Stages {
         self.lane.merge(&other.lane);
         self.iteration.merge(&other.iteration);
         self.send.merge(&other.send);
+        self.sync.merge(&other.sync);
     }
 }

@@ -2,8 +2,8 @@
 
 use std::fmt::Write;
 
-use crate::config::Config;
-use crate::observe::{Series, Work};
+use crate::config::{AppendFsync, Config};
+use crate::observe::{Loops, Series, Stages, Timing, Work};
 
 const OFF: &str = "Nothing is watched. CONFIG SET latency-monitor-threshold <milliseconds> starts it.\n";
 const FINE: &str = "Nothing took as long as the threshold so far.\n";
@@ -20,16 +20,70 @@ const OFTEN: &str = "Expiry does little at a time if it runs often: CONFIG SET h
 const NO_ROOM: &str = "Room was made for new data: a larger maxmemory, or data that expires before it comes to that, \
                        keeps it from happening at once.";
 
-/// What `samples` show. `huge_page_bytes`: of the process.
+/// Waits that are told of, in milliseconds, where no threshold says what is long.
+const LONG_MS: u64 = 10;
+/// Of a hundred waits the one that is told of.
+const QUANTILE: f64 = 0.99;
+
+/// What a request may wait for beside its command, on all reactors.
+#[derive(Debug, Default)]
+pub(super) struct Waits {
+    pub(super) loops: Loops,
+    pub(super) stages: Stages,
+}
+
+impl Waits {
+    /// What took long, and why that may be.
+    fn findings(&self, config: &Config) -> Vec<String> {
+        let long_ms = match u64::try_from(config.latency_monitor_threshold) {
+            Ok(ms @ 1..) => ms,
+            _ => LONG_MS,
+        };
+        let longest_ms = self.loops.longest_us / 1000;
+        let gap = (longest_ms >= long_ms).then(|| {
+            format!(
+                "A reactor's loop took {longest_ms} ms once: all clients of that core waited as long. SLOWLOG GET has the \
+                 command, if it was one; if not, the reactor did not get its core."
+            )
+        });
+        let slow = |timing: &Timing| {
+            let ms = timing.histogram().map_or(0, |times| times.value_at_quantile(QUANTILE) / 1_000_000);
+            (ms >= long_ms).then_some(ms)
+        };
+        let lane = slow(&self.stages.lane).map(|ms| {
+            format!(
+                "Commands for keys of another core are under way to it for {ms} ms or more, one in a hundred: that core \
+                 has too much to do, or has to share its time. INFO stats and the page of metrics tell which \
+                 (loop_busy_seconds, lane_batches)."
+            )
+        });
+        let sync = slow(&self.stages.sync).map(|ms| {
+            let who = match config.appendfsync {
+                AppendFsync::Always => {
+                    "Every write waits for that: a faster disk or appendfsync everysec ends it."
+                }
+                AppendFsync::EverySec | AppendFsync::No => {
+                    "No client waits for that, but up to as much more is lost if the machine goes down."
+                }
+            };
+            format!("Making the journal durable takes {ms} ms or more, one time in a hundred. {who}")
+        });
+        [gap, lane, sync].into_iter().flatten().collect()
+    }
+}
+
+/// What `samples` and `waits` show. `huge_page_bytes`: of the process.
 pub(super) fn diagnosis(
     samples: &[(Work, Series)],
+    waits: &Waits,
     config: &Config,
     now_s: u64,
     huge_page_bytes: u64,
 ) -> String {
-    let advice = advice(samples, config, huge_page_bytes);
-    if samples.is_empty() && config.latency_monitor_threshold == 0 {
-        return OFF.to_owned();
+    let is_off = samples.is_empty() && config.latency_monitor_threshold == 0;
+    let mut advice = waits.findings(config);
+    if !is_off {
+        advice.extend(self::advice(samples, config, huge_page_bytes));
     }
     let mut text = String::new();
     for (number, (work, series)) in samples.iter().enumerate() {
@@ -37,7 +91,7 @@ pub(super) fn diagnosis(
             .expect("a String takes all");
     }
     if samples.is_empty() {
-        text.push_str(FINE);
+        text.push_str(if is_off { OFF } else { FINE });
     }
     if !advice.is_empty() {
         text.push('\n');
@@ -130,13 +184,19 @@ mod tests {
 
     #[test]
     fn nothing_seen_is_told_from_nothing_watched() {
-        assert_eq!(diagnosis(&[], &watched(0), 0, 0), OFF);
-        assert_eq!(diagnosis(&[], &watched(100), 0, 0), FINE);
+        assert_eq!(diagnosis(&[], &Waits::default(), &watched(0), 0, 0), OFF);
+        assert_eq!(diagnosis(&[], &Waits::default(), &watched(100), 0, 0), FINE);
     }
 
     #[test]
     fn figures_are_those_of_the_samples() {
-        let text = diagnosis(&[spikes(Work::FastCommand, &[(10, 4), (12, 8)])], &watched(1), 20, 0);
+        let text = diagnosis(
+            &[spikes(Work::FastCommand, &[(10, 4), (12, 8)])],
+            &Waits::default(),
+            &watched(1),
+            20,
+            0,
+        );
         assert!(
             text.starts_with(
                 "1. fast-command: 2 spikes, 6 ms on average (mean deviation 2 ms), one every 5.00 s. \
@@ -149,11 +209,32 @@ mod tests {
     #[test]
     fn advice_fits_the_settings() {
         let slow = [spikes(Work::Command, &[(1, 50)])];
-        let text = diagnosis(&slow, &watched(5), 2, 0);
+        let text = diagnosis(&slow, &Waits::default(), &watched(5), 2, 0);
         assert!(text.contains("slowlog-log-slower-than 5000") && text.contains("SLOWLOG GET"), "{text}");
-        assert!(!diagnosis(&slow, &watched(100), 2, 0).contains("slowlog-log-slower-than"));
-        assert!(diagnosis(&slow, &watched(100), 2, 4096).contains("transparent_hugepage"));
+        assert!(
+            !diagnosis(&slow, &Waits::default(), &watched(100), 2, 0).contains("slowlog-log-slower-than")
+        );
+        assert!(diagnosis(&slow, &Waits::default(), &watched(100), 2, 4096).contains("transparent_hugepage"));
         let expiry = [spikes(Work::ExpireCycle, &[(1, 50)])];
-        assert!(diagnosis(&expiry, &watched(5), 2, 0).contains("hz 100"));
+        assert!(diagnosis(&expiry, &Waits::default(), &watched(5), 2, 0).contains("hz 100"));
+    }
+
+    #[test]
+    fn what_a_request_waits_for_beside_commands_is_told() {
+        let told = |waits: &Waits, config: &Config| diagnosis(&[], waits, config, 0, 0);
+        let mut waits = Waits::default();
+        waits.loops.went_round(25_000);
+        let text = told(&waits, &watched(0));
+        assert!(text.starts_with(OFF) && text.contains("loop took 25 ms"), "{text}");
+        assert_eq!(told(&waits, &watched(30)), FINE);
+        waits.stages.lane.record(50_000_000);
+        waits.stages.sync.record(40_000_000);
+        let text = told(&waits, &watched(30));
+        assert!(text.contains("under way to it for 50 ms") && text.contains("durable takes 40 ms"), "{text}");
+        assert!(text.contains("No client waits"), "{text}");
+        let always = Config { appendfsync: AppendFsync::Always, ..watched(30) };
+        assert!(told(&waits, &always).contains("appendfsync everysec ends it"));
+        (0..200).for_each(|_| waits.stages.lane.record(1000));
+        assert!(!told(&waits, &watched(30)).contains("under way"), "one of 201 is no rule");
     }
 }

@@ -12,7 +12,7 @@ use super::{Args, Session};
 use crate::core::Core;
 use crate::errand::{Errand, Targets};
 use crate::error::CommandError;
-use crate::observe::{Series, Work, process};
+use crate::observe::{Report, Series, Work, process};
 
 const ANY_TIME: u32 = flag::LOADING | flag::STALE;
 const ADMIN: u32 = flag::ADMIN | flag::NOSCRIPT | ANY_TIME | flag::BARRIER;
@@ -79,7 +79,7 @@ fn latency_latest(session: &mut Session<'_>, _: Args<'_>) -> Result<(), CommandE
 }
 
 fn latency_doctor(session: &mut Session<'_>, _: Args<'_>) -> Result<(), CommandError> {
-    session.ask(Show(write_diagnosis), Targets::All);
+    session.ask(Diagnosis, Targets::All);
     Ok(())
 }
 
@@ -164,10 +164,33 @@ fn write_latest(samples: &Samples, _: &Core, reply: &mut Reply<'_>) {
     }
 }
 
-fn write_diagnosis(samples: &Samples, core: &Core, reply: &mut Reply<'_>) {
-    let now_s = core.env.now.unix_ms() / 1000;
-    let text = doctor::diagnosis(&samples.0, &core.env.config, now_s, process::huge_page_bytes());
-    reply.verbatim(*b"txt", text.as_bytes());
+/// What the doctor says: of the samples, and of what a request may wait for beside the commands.
+#[derive(Debug)]
+struct Diagnosis;
+
+impl Errand for Diagnosis {
+    type Answer = (Vec<Series>, Report);
+
+    fn visit(&self, core: &mut Core) -> (Vec<Series>, Report) {
+        (Show(write_latest).visit(core), Report::of(core, false))
+    }
+
+    fn finish(
+        &self,
+        answers: Vec<(Vec<Series>, Report)>,
+        core: &mut Core,
+        reply: &mut Reply<'_>,
+    ) -> Result<(), CommandError> {
+        let (series, reports): (Vec<_>, Vec<_>) = answers.into_iter().unzip();
+        let mut total = Report::default();
+        reports.iter().for_each(|report| total.merge(report));
+        let waits = doctor::Waits { loops: total.loops, stages: total.stages };
+        let now_s = core.env.now.unix_ms() / 1000;
+        let samples = Samples::merge(&series).0;
+        let text = doctor::diagnosis(&samples, &waits, &core.env.config, now_s, process::huge_page_bytes());
+        reply.verbatim(*b"txt", text.as_bytes());
+        Ok(())
+    }
 }
 
 #[derive(Debug)]
