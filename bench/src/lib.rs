@@ -12,6 +12,7 @@
 //! | `memory`    | bytes per key                                                               |
 //! | `idle`      | what connections cost that do nothing                                       |
 //! | `growth`    | the longest reply while the table grows                                     |
+//! | `overload`  | what others feel while some clients behave badly                            |
 //! | `peers`     | servers to measure: found, started, ended                                   |
 //! | `null`      | the server that only answers, the floor of every comparison                 |
 //! | `process`   | CPU time and memory of a server                                             |
@@ -31,6 +32,7 @@ pub mod load;
 pub mod machine;
 pub mod memory;
 pub mod null;
+pub mod overload;
 mod page;
 pub mod peers;
 pub mod process;

@@ -15,6 +15,7 @@ use bobbin_bench::growth::{GrowthArgs, growth};
 use bobbin_bench::idle::{IdleArgs, idle};
 use bobbin_bench::memory::{MemoryArgs, memory};
 use bobbin_bench::null::{self, NullArgs};
+use bobbin_bench::overload::{OverloadArgs, overload};
 use bobbin_bench::{Error, interrupt, report, run};
 
 /// Loads a server that speaks the Redis protocol, and measures it.
@@ -39,6 +40,8 @@ enum Measurement {
     Idle(IdleArgs),
     /// The longest reply while a server is filled from empty
     Growth(GrowthArgs),
+    /// Latency of one client while others behave badly
+    Overload(OverloadArgs),
     /// A server that answers +OK to everything: the floor of what any server costs
     NullServer(NullArgs),
 }
@@ -80,6 +83,7 @@ fn dispatch(cli: &Cli) -> Result<bool, Error> {
         Some(Measurement::Memory(args)) => show(&memory(args)?, args.peers.json_out_file.as_deref())?,
         Some(Measurement::Idle(args)) => show(&idle(args)?, args.peers.json_out_file.as_deref())?,
         Some(Measurement::Growth(args)) => show(&growth(args)?, args.peers.json_out_file.as_deref())?,
+        Some(Measurement::Overload(args)) => show(&overload(args)?, args.peers.json_out_file.as_deref())?,
         Some(Measurement::NullServer(args)) => null::serve(args)?,
     }
     Ok(true)
