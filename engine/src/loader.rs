@@ -13,11 +13,11 @@ use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 use bobbin_cluster::{Slot, SlotMap};
 
 use crate::command::{self, Args, Command, OwnedArgs, Run};
-use crate::core::{Load, Shared, UnknownEffect};
+use crate::core::{Load, LoadFailure, Portion, Shared, UnknownEffect};
 use crate::extent::{Extent, Far};
 use crate::faults::{self, Point};
 use crate::ids::{ReactorId, Stamp};
-use crate::journal::{Batch, Commands, Directory, Disk, Files, Manifest, Refusal, Replay, Snapshot, Writer};
+use crate::journal::{Commands, Directory, Disk, Files, Manifest, Refusal, Replay, Snapshot, Writer};
 use crate::reactor::{JournalStart, Order, Plant};
 use crate::txn::{share_of, shares};
 
@@ -35,16 +35,44 @@ const TELL_EVERY: Duration = Duration::from_secs(1);
 pub enum LoadError {
     #[error("{0}")]
     Refused(#[from] Refusal),
-    #[error("{0}")]
-    Effect(#[from] UnknownEffect),
+    #[error("{}", .0.effect)]
+    Effect(LoadFailure),
     #[error("can't write to {}: {cause}", path.display())]
     Begin { path: Box<Path>, cause: io::Error },
     #[error("a reactor stopped while the data were loaded")]
     Reactor,
 }
 
+impl From<LoadFailure> for LoadError {
+    fn from(failure: LoadFailure) -> Self {
+        Self::Effect(failure)
+    }
+}
+
+impl LoadError {
+    /// With the place in the journal, if it is about a batch of it.
+    fn placed(self, disk: &Directory) -> Self {
+        let Self::Effect(LoadFailure { stamp: Some(stamp), effect }) = &self else { return self };
+        match refusal(disk, *stamp, effect.to_string()) {
+            Ok(Some(refusal)) | Err(refusal) => Self::Refused(refusal),
+            Ok(None) => self,
+        }
+    }
+}
+
+/// Reads up to the batch once more: only its stamp is known.
+fn refusal(disk: &Directory, stamp: Stamp, what: String) -> Result<Option<Refusal>, Refusal> {
+    let mut replay = Replay::open(disk)?;
+    while let Some((at, _)) = replay.next_batch()? {
+        if at == stamp {
+            return Ok(Some(replay.effect_refusal(stamp, what)));
+        }
+    }
+    Ok(None)
+}
+
 /// What a reactor says when it is done with a load.
-pub type Done = Result<ReactorId, UnknownEffect>;
+pub type Done = Result<ReactorId, LoadFailure>;
 
 /// Loads the state of the directory into the reactors, and has them journal there from then on, if they are to.
 pub fn load(plant: &Plant, shared: &Shared) -> Result<Files<Directory>, LoadError> {
@@ -66,18 +94,14 @@ pub fn load(plant: &Plant, shared: &Shared) -> Result<Files<Directory>, LoadErro
     if let Some(snapshot) = snapshot {
         loader.take_snapshot(&replay, &snapshot)?;
     }
-    let (mut batches, snapshot_bytes) = (0u64, loader.extent.done);
-    while let Some((_, batch)) = replay.next_batch()? {
-        batches += 1;
-        for command in Commands::of(batch).flatten() {
-            let args = OwnedArgs::new(command.args);
-            loader.take(command.database, command.at_ms, args.as_args())?;
-        }
-        if batches.is_multiple_of(BATCHES_BETWEEN_LOOKS) {
-            loader.reach(snapshot_bytes + replay.journal_extent().done, (loader.commands, "commands"));
+    loader.take_journal(&mut replay).map_err(|error| error.placed(&disk))?;
+    if let Some((failed, first)) = shared.loads.failed() {
+        let what =
+            format!("the first of {failed} commands that took effect when they were written, and failed now");
+        if let Some(refusal) = refusal(&disk, first, what)? {
+            tracing::error!("The data may not be what they were: {refusal}");
         }
     }
-    loader.fence()?;
     let mut recovered = replay.finish()?;
     if recovered.torn.is_some() {
         tracing::warn!("The end of the journal was torn by a crash: it is cut off and kept aside");
@@ -106,10 +130,12 @@ struct Loader<'p> {
     shared: &'p Shared,
     slots: SlotMap,
     /// For each reactor: commands that it has not got yet, and how many loads it has.
-    waiting: Vec<Batch>,
+    waiting: Vec<Portion>,
     under_way: Vec<usize>,
     sender: Sender<Done>,
     done: Receiver<Done>,
+    /// Of the batch at hand.
+    stamp: Stamp,
     commands: u64,
     /// Bytes of the snapshot and the journal.
     extent: Extent,
@@ -126,7 +152,8 @@ impl<'p> Loader<'p> {
             plant,
             shared,
             slots: SlotMap::new(reactors),
-            waiting: vec![Batch::default(); reactors],
+            waiting: vec![Portion::default(); reactors],
+            stamp: Stamp::default(),
             under_way: vec![0; reactors],
             sender,
             done,
@@ -141,11 +168,30 @@ impl<'p> Loader<'p> {
         ReactorId::from_index(self.slots.owner(Slot::of(key)))
     }
 
+    /// Has all batches done again.
+    fn take_journal<D: Disk>(&mut self, replay: &mut Replay<'_, D>) -> Result<(), LoadError> {
+        let (mut batches, snapshot_bytes) = (0u64, self.extent.done);
+        while let Some((stamp, batch)) = replay.next_batch()? {
+            batches += 1;
+            self.stamp = stamp;
+            for command in Commands::of(batch).flatten() {
+                let args = OwnedArgs::new(command.args);
+                self.take(command.database, command.at_ms, args.as_args())?;
+            }
+            if batches.is_multiple_of(BATCHES_BETWEEN_LOOKS) {
+                self.reach(snapshot_bytes + replay.journal_extent().done, (self.commands, "commands"));
+            }
+        }
+        self.fence()
+    }
+
     /// Has a command done by whom it concerns.
     fn take(&mut self, db: u32, at_ms: Option<u64>, args: Args<'_>) -> Result<(), LoadError> {
         self.commands += 1;
-        let row = command::find_request(args);
-        let row = row.ok_or_else(|| UnknownEffect::Command(args.at(0).escape_ascii().to_string()))?;
+        let Some(row) = command::find_request(args) else {
+            let (stamp, effect) = (Some(self.stamp), UnknownEffect::command(args));
+            return Err(LoadFailure { stamp, effect }.into());
+        };
         if row.replay().is_some() {
             return (0..self.waiting.len()).try_for_each(|index| self.give(index, db, at_ms, args));
         }
@@ -187,8 +233,8 @@ impl<'p> Loader<'p> {
     }
 
     fn give(&mut self, index: usize, db: u32, at_ms: Option<u64>, args: Args<'_>) -> Result<(), LoadError> {
-        self.waiting[index].push_at(db, at_ms, args.iter());
-        if self.waiting[index].bytes().len() < LOAD_BYTES {
+        self.waiting[index].push(self.stamp, db, at_ms, args);
+        if self.waiting[index].len() < LOAD_BYTES {
             return Ok(());
         }
         self.flush(index)?;
@@ -236,7 +282,10 @@ impl<'p> Loader<'p> {
         args: Args<'_>,
     ) -> Result<(), LoadError> {
         self.fence()?;
-        self.order(first.index(), Load::Together { db, at_ms, command: row.id, args: args.into() })?;
+        self.order(
+            first.index(),
+            Load::Together { stamp: self.stamp, db, at_ms, command: row.id, args: args.into() },
+        )?;
         self.fence()?;
         // Those who have lent have back what they lent.
         (0..self.waiting.len()).try_for_each(|index| self.order(index, Load::Rest))?;

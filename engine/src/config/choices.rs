@@ -90,6 +90,13 @@ choices! {
         No = "no",
     }
 
+    /// What a start does when a command of the journal fails.
+    PropagationError {
+        Ignore = "ignore",
+        Panic = "panic",
+        PanicOnReplicas = "panic-on-replicas",
+    }
+
     /// Who is told that the server is ready, and that it stops.
     Supervised {
         Upstart = "upstart",

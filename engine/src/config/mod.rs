@@ -24,8 +24,8 @@ mod table;
 mod words;
 
 pub use choices::{
-    AppendFsync, EndpointType, LogFormat, LogLevel, LogTimestampFormat, MaxmemoryPolicy, ProtectedAction,
-    Supervised,
+    AppendFsync, EndpointType, LogFormat, LogLevel, LogTimestampFormat, MaxmemoryPolicy, PropagationError,
+    ProtectedAction, Supervised,
 };
 pub use cli::{Arguments, Invocation, USAGE};
 pub use cluster::{NodeDeclarations, NodeId, ScopeDeclarations};

@@ -8,8 +8,8 @@
 use super::{
     checks,
     choices::{
-        AppendFsync, EndpointType, LogFormat, LogLevel, LogTimestampFormat, MaxmemoryPolicy, ProtectedAction,
-        Supervised,
+        AppendFsync, EndpointType, LogFormat, LogLevel, LogTimestampFormat, MaxmemoryPolicy,
+        PropagationError, ProtectedAction, Supervised,
     },
     cluster::{NodeDeclarations, NodeId, ScopeDeclarations},
     directive::{Change, Class, Directive, Field, directives},
@@ -196,7 +196,7 @@ Inert Runtime "repl-diskless-sync-delay" => repl_diskless_sync_delay: i32, secon
 Inert Runtime "repl-diskless-sync-max-replicas" => repl_diskless_sync_max_replicas: i32, count(), "0", "There is no replication.";
 Inert Runtime "repl-ping-replica-period" | "repl-ping-slave-period" => repl_ping_replica_period: i32, timed(1, i32::MAX as i128, "seconds"), "10", "There is no replication.";
 Inert Runtime "repl-timeout" => repl_timeout: i32, timed(1, i32::MAX as i128, "seconds"), "60", "There is no replication.";
-Inert Runtime "propagation-error-behavior" => propagation_error_behavior: Text, Kind::Choice(&["ignore", "panic", "panic-on-replicas"]), "ignore", "There is no replication.";
+Live Runtime "propagation-error-behavior" => propagation_error_behavior: PropagationError, PropagationError::KIND, "ignore", "A command of the journal that fails when it is done again: panic ends the start, the others tell it and go on. There is no replication.";
 }
 
 group "Cluster" {

@@ -16,6 +16,10 @@ use crate::mesh::Message;
 pub enum UnknownEffect {
     #[error("the journal has a command that this server cannot do again: {0}")]
     Command(String),
+    #[error(
+        "a command of the journal took effect when it was written, and fails when it is done again: {command}: {reply}"
+    )]
+    Failed { command: String, reply: String },
     #[error("the data have keys in database {0}, and there are not that many databases")]
     Database(usize),
     #[error("the snapshot's chunk at byte {at} has a key without a value: {what}")]

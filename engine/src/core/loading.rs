@@ -13,10 +13,17 @@ use super::Core;
 use super::journalling::UnknownEffect;
 use super::shard::Caller;
 use crate::command::{self, Args, OwnedArgs, Run};
-use crate::ids::{CommandId, ConnId, ReplyTo};
+use crate::config::PropagationError;
+use crate::ids::{CommandId, ConnId, ReplyTo, Stamp};
 use crate::journal::{Batch, Clock, Commands, ReadChunk};
 use crate::mesh::SessionBits;
 use crate::txn::{Job, Terms, Work, shares};
+
+/// How much of a command that fails is told.
+const SHOWN_ARGS: usize = 6;
+const SHOWN_BYTES: usize = 40;
+/// How many such commands are told, of all reactors: one may be the reason of many.
+const TOLD_FAILURES: u64 = 20;
 
 /// What a core is given to load.
 #[derive(Debug)]
@@ -24,11 +31,58 @@ pub enum Load {
     /// Keys, this shard's and others', with access clocks of this kind.
     Keys { chunk: Arc<ReadChunk>, clock: Clock },
     /// Commands whose keys are this shard's.
-    Effects(Batch),
-    /// A command whose keys are this shard's and others'.
-    Together { db: u32, at_ms: Option<u64>, command: CommandId, args: OwnedArgs },
+    Effects(Portion),
+    /// A command of the batch with this stamp, whose keys are this shard's and others'.
+    Together { stamp: Stamp, db: u32, at_ms: Option<u64>, command: CommandId, args: OwnedArgs },
     /// Nothing: done when nothing of this shard is lent.
     Rest,
+}
+
+/// Commands of several batches of the journal.
+#[derive(Clone, Debug, Default)]
+pub struct Portion {
+    commands: Batch,
+    count: usize,
+    /// The number of a command, and the stamp of the batch that it and those behind it are of.
+    stamps: Vec<(usize, Stamp)>,
+}
+
+impl Portion {
+    /// Appends a command of the batch with this stamp.
+    pub fn push(&mut self, stamp: Stamp, db: u32, at_ms: Option<u64>, args: Args<'_>) {
+        if self.stamps.last().is_none_or(|&(_, last)| last != stamp) {
+            self.stamps.push((self.count, stamp));
+        }
+        self.commands.push_at(db, at_ms, args.iter());
+        self.count += 1;
+    }
+
+    pub fn is_empty(&self) -> bool {
+        self.count == 0
+    }
+
+    /// Bytes of all commands.
+    pub fn len(&self) -> usize {
+        self.commands.bytes().len()
+    }
+
+    fn stamp_of(&self, number: usize) -> Option<Stamp> {
+        let behind = self.stamps.partition_point(|&(first, _)| first <= number);
+        Some(self.stamps[..behind].last()?.1)
+    }
+}
+
+/// What cannot be loaded, and the stamp of the batch that it is in; what a snapshot has is in none.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct LoadFailure {
+    pub stamp: Option<Stamp>,
+    pub effect: UnknownEffect,
+}
+
+impl From<UnknownEffect> for LoadFailure {
+    fn from(effect: UnknownEffect) -> Self {
+        Self { stamp: None, effect }
+    }
 }
 
 #[derive(Debug, Default)]
@@ -39,6 +93,10 @@ pub(super) struct Loading {
     /// What the clock shows for it.
     pub(super) at_us: u64,
     spans: Vec<Span>,
+    /// What the last command answered.
+    reply: Vec<u8>,
+    /// Of the command with keys of several shards.
+    failure: Option<UnknownEffect>,
 }
 
 impl Core {
@@ -49,6 +107,7 @@ impl Core {
 
     pub fn end_loading(&mut self) {
         self.env.is_loading = false;
+        self.loading = Loading::default();
     }
 
     /// Input: something to load.
@@ -57,7 +116,7 @@ impl Core {
     }
 
     /// Goes on loading. True if the first of what was given has been loaded.
-    pub fn load_some(&mut self) -> Result<bool, UnknownEffect> {
+    pub fn load_some(&mut self) -> Result<bool, LoadFailure> {
         let is_done = match self.loading.queue.front_mut() {
             None => return Ok(false),
             Some(Load::Keys { chunk, clock }) => {
@@ -70,8 +129,14 @@ impl Core {
                 self.load_effects(&effects)?;
                 true
             }
-            Some(Load::Together { .. }) if self.loading.has_begun => self.coordinator.is_empty(),
-            Some(Load::Together { db, at_ms, command, args }) => {
+            Some(Load::Together { stamp, at_ms, .. }) if self.loading.has_begun => {
+                let (stamp, may_fail) = (*stamp, at_ms.is_some());
+                if let Some(effect) = self.loading.failure.take().filter(|_| !may_fail) {
+                    self.tell_or_refuse(Some(stamp), effect)?;
+                }
+                self.coordinator.is_empty()
+            }
+            Some(Load::Together { db, at_ms, command, args, .. }) => {
                 let (db, command, args) = (*db, *command, args.clone());
                 self.loading.at_us = us_of(*at_ms);
                 self.load_together(db, command, args)?;
@@ -110,23 +175,39 @@ impl Core {
         Ok(())
     }
 
-    fn load_effects(&mut self, effects: &Batch) -> Result<(), UnknownEffect> {
+    /// A command that fails is told, and loading goes on, unless `propagation-error-behavior` says otherwise; as in Redis.
+    fn tell_or_refuse(&mut self, stamp: Option<Stamp>, effect: UnknownEffect) -> Result<(), LoadFailure> {
+        let goes_on = self.env.config.propagation_error_behavior != PropagationError::Panic;
+        match (stamp, &effect) {
+            (Some(stamp), UnknownEffect::Failed { .. }) if goes_on => {
+                if self.env.shared.loads.note_failed(stamp) <= TOLD_FAILURES {
+                    tracing::error!("Loading goes on, but in the batch of stamp {}, {effect}", stamp.0);
+                }
+                Ok(())
+            }
+            _ => Err(LoadFailure { stamp, effect }),
+        }
+    }
+
+    fn load_effects(&mut self, effects: &Portion) -> Result<(), LoadFailure> {
         let mut spans = std::mem::take(&mut self.loading.spans);
-        let bytes = effects.bytes();
-        for command in Commands::of(bytes).flatten() {
+        let bytes = effects.commands.bytes();
+        for (number, command) in Commands::of(bytes).flatten().enumerate() {
             spans.clear();
             spans.extend(command.args.map(|arg| Span {
                 start: (arg.as_ptr().addr() - bytes.as_ptr().addr()) as u32,
                 len: arg.len() as u32,
             }));
-            self.replay(command.database as usize, command.at_ms, Args::new(bytes, &spans))?;
+            self.replay(command.database as usize, command.at_ms, Args::new(bytes, &spans))
+                .or_else(|effect| self.tell_or_refuse(effects.stamp_of(number), effect))?;
         }
         self.loading.spans = spans;
         Ok(())
     }
 
     /// Does again what the journal says, as far as it concerns this shard alone, by a clock that shows `at_ms` or stands at
-    /// zero.
+    /// zero. A command that fails now and did not when it was written finds another state than it did then. Whose effect
+    /// depends on the time may have failed then as well, once it had removed what was over.
     pub fn replay(&mut self, db: usize, at_ms: Option<u64>, args: Args<'_>) -> Result<(), UnknownEffect> {
         let row = command::find_request(args).ok_or_else(|| UnknownEffect::command(args))?;
         self.check_database(db)?;
@@ -139,9 +220,19 @@ impl Core {
             return Err(UnknownEffect::command(args));
         };
         let caller = Caller { db: db as u16, session: session() };
-        let run = |core: &mut Self| core.shard.run(&core.env, row, run, caller, args, &mut Vec::new());
-        self.at_time(us_of(at_ms), run);
-        Ok(())
+        let mut reply = std::mem::take(&mut self.loading.reply);
+        reply.clear();
+        let run = |core: &mut Self| core.shard.run(&core.env, row, run, caller, args, &mut reply);
+        let is_done = self.at_time(us_of(at_ms), run);
+        let may_fail = at_ms.is_some();
+        let done = if is_done || may_fail { Ok(()) } else { Err(UnknownEffect::failed(args, &reply)) };
+        self.loading.reply = reply;
+        done
+    }
+
+    /// A command with keys of several shards, which is done again, has failed.
+    pub(super) fn note_failed_load(&mut self, args: Args<'_>, reply: &[u8]) {
+        self.loading.failure = Some(UnknownEffect::failed(args, reply));
     }
 
     fn check_database(&self, db: usize) -> Result<(), UnknownEffect> {
@@ -164,8 +255,21 @@ impl UnknownEffect {
         Self::Value { at, what: error.to_string() }
     }
 
-    fn command(args: Args<'_>) -> Self {
+    /// One that no server of this version writes.
+    pub fn command(args: Args<'_>) -> Self {
         Self::Command(args.at(0).escape_ascii().to_string())
+    }
+
+    fn failed(args: Args<'_>, reply: &[u8]) -> Self {
+        let shown = |arg: &[u8]| {
+            let (start, rest) = arg.split_at(arg.len().min(SHOWN_BYTES));
+            format!("{}{}", start.escape_ascii(), if rest.is_empty() { "" } else { "..." })
+        };
+        let mut command: Vec<String> = args.iter().take(SHOWN_ARGS).map(shown).collect();
+        if args.iter().len() > SHOWN_ARGS {
+            command.push("...".into());
+        }
+        Self::Failed { command: command.join(" "), reply: reply.trim_ascii().escape_ascii().to_string() }
     }
 }
 

@@ -44,7 +44,7 @@ use bobbin_cluster::SlotMap;
 pub use driver_side::Action;
 pub use env::{About, Now, Shared, Stopwatch};
 pub use journalling::{UnknownEffect, WRITER};
-pub use loading::Load;
+pub use loading::{Load, LoadFailure, Portion};
 pub use scopes::ScopeChange;
 pub use shard::{Caller, Env, Shard, ShardRest};
 pub use snapshot::Piece;

@@ -526,15 +526,17 @@ pub(super) fn run_on(
     out: &mut Vec<u8>,
 ) -> bool {
     let start = out.len();
-    let changes = rest.stats.changes;
+    let (changes, expired) = (rest.stats.changes, rest.stats.expired);
     if rest.hot_keys.draws() {
         rest.count_keys(env, command, caller.db, args);
     }
     rest.effects.begin(caller.session.has(SessionBits::HOLDS_LOCKS));
     let mut cx = Cx { command, keyspace, rest, env, db: caller.db as usize, session: caller.session };
     let ran = run(&mut cx, args, &mut Reply::new(out, caller.session.version()));
-    let has_changed = rest.stats.changes != changes && command.has(flag::WRITE);
-    rest.effects.end(has_changed, caller.db.into(), args);
+    let changed = rest.stats.changes - changes;
+    // One that fails may have found keys expired, which have effects of their own.
+    let has_changed = changed != 0 && (ran.is_ok() || changed != rest.stats.expired - expired);
+    rest.effects.end(has_changed && command.has(flag::WRITE), caller.db.into(), args);
     if !rest.expired.is_empty() {
         rest.remove_expired(keyspace, env.now.unix_ms());
     }

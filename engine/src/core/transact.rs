@@ -8,7 +8,7 @@ use bobbin_proto::{Reply, Version};
 use super::Core;
 use super::shard::{Caller, run_on, take_out};
 use crate::command::{self, Merge, flag};
-use crate::ids::{ReactorId, ReplyTo, TxId, WatchId};
+use crate::ids::{ConnId, ReactorId, ReplyTo, TxId, WatchId};
 use crate::journal::Effects;
 use crate::mesh::Message;
 use crate::mesh::SessionBits;
@@ -399,6 +399,9 @@ impl Core {
         let ok = run_on(keyspace, rest, &self.env, row, run, caller, args, &mut out);
         if !out.is_empty() {
             self.observe_away(reply_to, row, args, self.ns_since(start), ok);
+        }
+        if !ok && reply_to.conn == ConnId::NOBODY {
+            self.note_failed_load(args, &out);
         }
         self.pass_effects(self.id, reply_to.conn);
         out

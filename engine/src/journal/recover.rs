@@ -53,6 +53,8 @@ pub enum Refusal {
     Io { path: PathBuf, cause: io::Error },
     #[error("{}: {what}", path.display())]
     Newer { path: PathBuf, what: String },
+    #[error("{}: in the group at byte {at}, of stamp {}: {what}. Nothing has been changed. To have what is before it, keep a copy of the directory, cut the file there (truncate -s {at}), and have `bobbin-server check {} --repair` put the files after it aside", path.display(), stamp.0, dir.display())]
+    Effect { dir: PathBuf, path: PathBuf, at: u64, stamp: Stamp, what: String },
     #[error("{} is damaged at byte {at}: {what}. Nothing has been changed. {}", path.display(), remedy(dir, *cut))]
     Damaged {
         dir: PathBuf,
@@ -177,6 +179,13 @@ impl<'d, D: Disk> Replay<'d, D> {
         // Found there a moment ago, and still held in memory.
         let batch = self.scan.as_mut().map_or(Ok(None), Scan::next_batch);
         batch.map_err(|cause| io_refusal(self.disk, &self.manifest.journal_name(self.journal), cause))
+    }
+
+    /// Why the state ends before the batch last read: it is whole, and cannot be done again.
+    pub fn effect_refusal(&self, stamp: Stamp, what: String) -> Refusal {
+        let path = self.disk.path().join(self.manifest.journal_name(self.journal));
+        let at = self.scan.as_ref().map_or(0, Scan::group_at);
+        Refusal::Effect { dir: self.disk.path().to_owned(), path, at, stamp, what }
     }
 
     /// What has been read, once there is no more.

@@ -29,7 +29,7 @@ pub use listener::Listener;
 pub use memory::{Helper, MemoryBook};
 pub use ring::LOCKED_BYTES;
 
-use crate::core::{Action, Core, Load, Now, ScopeChange, Shutdown, UnknownEffect};
+use crate::core::{Action, Core, Load, LoadFailure, Now, ScopeChange, Shutdown};
 use crate::error::CommandError;
 use crate::faults::{self, Point};
 use crate::ids::{ReactorId, ReplyTo};
@@ -60,11 +60,11 @@ const WANT_OVER: Duration = Duration::from_secs(10);
 #[derive(Debug)]
 pub enum Order {
     /// Load this, and say so when it is done.
-    Load { load: Load, done: Sender<Result<ReactorId, UnknownEffect>> },
+    Load { load: Load, done: Sender<Result<ReactorId, LoadFailure>> },
     /// Journal what is done from now on, and say so; the reactor that gets a start writes it.
-    Journal { start: Option<Box<JournalStart>>, done: Sender<Result<ReactorId, UnknownEffect>> },
+    Journal { start: Option<Box<JournalStart>>, done: Sender<Result<ReactorId, LoadFailure>> },
     /// Everything is loaded, and all journal if there is a journal: serve, and say so.
-    Loaded { done: Sender<Result<ReactorId, UnknownEffect>> },
+    Loaded { done: Sender<Result<ReactorId, LoadFailure>> },
     /// Add one, as a sign of life.
     Answer(Arc<AtomicUsize>),
     /// Tell the figures, with those of every command.
@@ -199,7 +199,7 @@ pub struct Reactor {
     /// Listeners that rest, and until when.
     resting: Vec<(u32, Instant)>,
     /// Who is told of each load that the core has been given.
-    loads: VecDeque<Sender<Result<ReactorId, UnknownEffect>>>,
+    loads: VecDeque<Sender<Result<ReactorId, LoadFailure>>>,
     /// The journal's file, on the reactor that writes it.
     journal: Option<File>,
     /// Writes and syncs of it that are under way.

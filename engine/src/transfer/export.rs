@@ -184,9 +184,12 @@ impl Export {
             }
         }
         let snapshot_bytes = extent.done;
-        while let Some((_, batch)) = replay.next_batch()? {
+        while let Some((stamp, batch)) = replay.next_batch()? {
             stop.check()?;
-            offline.take_batch(batch)?;
+            offline.take_batch(batch).map_err(|effect| match effect {
+                UnknownEffect::Database(_) => effect.into(),
+                other => ExportError::Refused(replay.effect_refusal(stamp, other.to_string())),
+            })?;
             extent.done = snapshot_bytes + replay.journal_extent().done;
             meter.show(extent, offline.keyspace().len() as u64);
         }

@@ -31,7 +31,7 @@ impl Offline {
 
     pub(super) fn take_chunk(&mut self, chunk: ReadChunk, clock: Clock) -> Result<(), UnknownEffect> {
         self.core.load(Load::Keys { chunk: Arc::new(chunk), clock });
-        self.core.load_some().map(|_| ())
+        self.core.load_some().map(|_| ()).map_err(|failure| failure.effect)
     }
 
     pub(super) fn take_batch(&mut self, batch: &[u8]) -> Result<(), UnknownEffect> {

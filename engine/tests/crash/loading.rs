@@ -1,8 +1,12 @@
 //! A server that loads: it listens, says so, and serves nobody's data.
 
+use std::path::PathBuf;
+
+use bobbin_engine::ids::Stamp;
+use bobbin_engine::journal::{Batch, Directory, Disk as _, DiskFile as _, Group, JournalFile, Replay};
 use bobbin_proto::Value;
 
-use crate::support::{Client, Server, bobbin_journalled, eventually};
+use crate::support::{Client, Server, bobbin_journalled, eventually, words};
 
 /// Ten keys, and a server that has yet to load them.
 fn loading() -> Server {
@@ -123,6 +127,77 @@ fn info_and_the_log_tell_how_far_loading_is() {
     let info = client.call_raw(&["INFO", "persistence"]);
     assert!(String::from_utf8_lossy(&info).contains("\r\nrdb_last_load_keys_loaded:12\r\n"));
     assert!(server.log().contains(" %, ") && server.log().contains(" keys, 0:00:0"), "{}", server.log());
+}
+
+/// Journals these commands, a batch for each, behind what a server has left in its directory. Returns the file, and
+/// where in it the group of the batch begins that is asked for.
+fn journal(server: &Server, commands: &[&str], asked: usize) -> (PathBuf, u64, Stamp) {
+    let disk = Directory::new(server.dir().join("appendonlydir"));
+    let mut recovered = Replay::open(&disk).expect("a state").finish().expect("a state");
+    let (facts, file, _) = recovered.begin(&disk, 7, 0).expect("there is room");
+    let (mut group, mut at, mut found) = (Group::new(recovered.next), JournalFile::HEADER_LEN, None);
+    for (number, command) in commands.iter().enumerate() {
+        if number == asked {
+            found = Some((disk.path().join(facts.id.to_string()), at, group.next()));
+        }
+        let mut batch = Batch::default();
+        batch.push(0, words(command).iter().map(Vec::as_slice));
+        group.push(group.next(), batch.bytes());
+        let bytes = group.seal(facts.place(at), at);
+        file.write_all_at(bytes, at).expect("there is room");
+        at += bytes.len() as u64;
+        group.restart();
+    }
+    found.expect("it is one of them")
+}
+
+/// On one shard, and over two.
+#[test]
+fn a_command_of_the_journal_that_fails_is_told_with_its_place() {
+    let (one, two) = ("INCR k", "SMOVE k l v");
+    for (failing, reactors) in [(one, "1"), (one, "2"), (two, "2")] {
+        let mut server = bobbin_journalled(reactors, &[]);
+        assert!(server.stop());
+        let (path, at, stamp) = journal(&server, &["SET k v", "SADD l v", failing, "SET after v"], 2);
+        let dir = server.dir().join("appendonlydir");
+        let files = || {
+            let mut names: Vec<_> = std::fs::read_dir(&dir)
+                .expect("a directory")
+                .map(|entry| entry.expect("an entry").file_name())
+                .collect();
+            names.sort();
+            names
+        };
+        let before = files();
+        assert!(!server.try_again(reactors, &["--propagation-error-behavior", "panic"]), "{failing}");
+        let place = format!("{}: in the group at byte {at}, of stamp {}: ", path.display(), stamp.0);
+        let log = server.log();
+        assert!(log.contains(&place) && log.contains(&format!("done again: {failing}: -")), "{log}");
+        assert_eq!(files(), before);
+        server.start_again(reactors, &[]);
+        let log = server.log();
+        assert!(
+            log.contains(&format!("Loading goes on, but in the batch of stamp {}, ", stamp.0))
+                && log.contains(&format!("{place}the first of 1 commands ")),
+            "{log}"
+        );
+        assert_eq!(server.connect().run("EXISTS k l after"), Value::Int(3));
+    }
+}
+
+#[test]
+fn a_command_that_is_none_ends_the_start_with_its_place() {
+    let mut server = bobbin_journalled("1", &[]);
+    assert!(server.stop());
+    let (path, at, stamp) = journal(&server, &["SET k v", "NOSUCH k"], 1);
+    assert!(!server.try_again("2", &[]));
+    let place = format!("{}: in the group at byte {at}, of stamp {}: ", path.display(), stamp.0);
+    let log = server.log();
+    assert!(log.contains(&place) && log.contains("cannot do again: NOSUCH"), "{log}");
+    // What the text says is to be done.
+    std::fs::File::options().write(true).open(&path).and_then(|file| file.set_len(at)).expect("it is there");
+    server.start_again("2", &[]);
+    assert_eq!(server.connect().run("EXISTS k"), Value::Int(1));
 }
 
 /// What is on disk was within the limits of its time.

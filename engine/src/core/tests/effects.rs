@@ -173,6 +173,23 @@ fn fields_whose_time_is_over_are_journalled() {
     assert_eq!(effects(&mut cores), "HDEL h a b");
 }
 
+/// It would fail as well when it is done again, and be taken for one that did not.
+#[test]
+fn a_command_that_fails_is_journalled_only_for_what_it_has_removed_by_the_time() {
+    let (mut cores, client) = journalled(1);
+    for command in ["SET k v PX 5", "HSET h a 1 b x", "HPEXPIRE h 5 FIELDS 1 a"] {
+        cores.call(client, command);
+    }
+    effects(&mut cores);
+    cores.all[0].shard.rest.active_expire = false;
+    cores.now_ms += 10;
+    assert!(cores.call(client, "XCLAIM k g c 0 1-1").starts_with('-'));
+    assert_eq!(effects(&mut cores), "DEL k");
+    // Once it has removed the field.
+    assert!(cores.call(client, "HINCRBY h b 1").starts_with('-'));
+    assert_eq!(effects(&mut cores), "+10 HINCRBY h b 1");
+}
+
 #[test]
 fn with_the_journal_off_nothing_is_kept() {
     let mut cores = Cores::new(2, |_| ());
