@@ -91,7 +91,8 @@ fn members(group: &Group) -> Vec<String> {
         .collect();
     let mut consumers: Vec<String> = { group.consumers() }
         .map(|consumer| {
-            format!("consumer {} {} {:?}", text(consumer.name()), consumer.seen_ms, consumer.active_ms)
+            // When it was last seen is journalled only with what else it did.
+            format!("consumer {} {:?}", text(consumer.name()), consumer.active_ms)
         })
         .collect();
     consumers.sort();

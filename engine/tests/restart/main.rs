@@ -102,6 +102,10 @@ fn living(client: &mut Client, until_ms: i64) -> State {
         if facts[0].1 == Value::Simple(b"string".to_vec()) {
             facts.remove(1);
         }
+        // When a consumer was last seen is journalled only with what else it did.
+        if facts.iter_mut().any(|(_, fact)| has_forgotten_seen_times(fact)) {
+            continue;
+        }
         let is_table = facts.iter().any(|(_, fact)| *fact == Value::Bulk(b"hashtable".to_vec()));
         if !is_table {
             client.run(&format!("SELECT {database}"));
@@ -111,6 +115,21 @@ fn living(client: &mut Client, until_ms: i64) -> State {
         }
     }
     state
+}
+
+/// Whether there was any such time among what is told of a stream.
+fn has_forgotten_seen_times(told: &mut Value) -> bool {
+    let Value::Array(items) = told else { return false };
+    let mut has_any = false;
+    for at in 0..items.len() {
+        if at > 0 && items[at - 1] == Value::Bulk(b"seen-time".to_vec()) {
+            items[at] = Value::Int(0);
+            has_any = true;
+        } else {
+            has_any |= has_forgotten_seen_times(&mut items[at]);
+        }
+    }
+    has_any
 }
 
 fn now_ms(client: &mut Client) -> i64 {

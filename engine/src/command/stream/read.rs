@@ -2,7 +2,8 @@
 //!
 //! How they wait, with BLOCK, is in `core/block`.
 //!
-//! A consumer is created, and noted as seen, also where there is nothing for it to read, as from Redis 7.2 on.
+//! A consumer is created, and noted as seen, also where there is nothing for it to read, as from Redis 7.2 on. That it was
+//! seen is no change, and not journalled: polling a stream that has nothing new writes nothing.
 
 use std::borrow::Cow;
 
@@ -293,9 +294,10 @@ fn xreadgroup(cx: &mut Cx<'_>, args: Args<'_>, reply: &mut Reply<'_>) -> Result<
     let member = Member { consumer, acknowledges_at_once, now_ms: cx.now_ms(), count: request.count };
     for (key, wanted) in request.keys().zip(wanted) {
         let read = |group: &mut Group, log: &Log| member.read(group, log, wanted, key, &mut replies);
-        let has_new_consumer =
-            cx.change(key, |stream: &mut Stream| stream.change_group(group, read))?.flatten();
-        group_changed(cx, key, has_new_consumer == Some(true));
+        let done = cx.change(key, |stream: &mut Stream| stream.change_group(group, read))?.flatten();
+        if let Some(done) = done.filter(|done| done.has_new_consumer || done.has_read) {
+            group_changed(cx, key, done.has_new_consumer);
+        }
     }
     replies.end();
     Ok(())
@@ -324,6 +326,14 @@ impl Wanted {
     }
 }
 
+/// What reading has done to a group.
+#[derive(Clone, Copy, Debug)]
+struct Done {
+    has_new_consumer: bool,
+    /// There was something for it.
+    has_read: bool,
+}
+
 /// A consumer that reads as a member of its group.
 struct Member<'a> {
     consumer: &'a [u8],
@@ -333,7 +343,7 @@ struct Member<'a> {
 }
 
 impl Member<'_> {
-    /// Reads one stream. Says whether the consumer is a new one.
+    /// Reads one stream.
     fn read(
         &self,
         group: &mut Group,
@@ -341,26 +351,32 @@ impl Member<'_> {
         wanted: Wanted,
         key: &[u8],
         replies: &mut StreamReplies<'_, '_>,
-    ) -> bool {
+    ) -> Done {
         let seen = group.see(self.consumer, self.now_ms);
-        match wanted {
-            Wanted::New => {
-                if let Some(from) = group.last_id.next()
-                    && log.last().is_some_and(|last| last.id >= from)
-                {
-                    self.deliver(group, log, from, seen.id, replies.add(key));
+        let answered = match wanted {
+            Wanted::New => match group.last_id.next() {
+                Some(from) if log.last().is_some_and(|last| last.id >= from) => {
+                    self.deliver(group, log, from, seen.id, replies.add(key))
                 }
-            }
+                _ => 0,
+            },
             Wanted::PendingBehind(id) => {
                 let from = id.next().unwrap_or(StreamId::MAX);
-                self.redeliver(group, log, from, seen.id, replies.add(key));
+                self.redeliver(group, log, from, seen.id, replies.add(key))
             }
-        }
-        seen.is_new
+        };
+        Done { has_new_consumer: seen.is_new, has_read: answered > 0 }
     }
 
-    /// Answers entries that are new to the group.
-    fn deliver(&self, group: &mut Group, log: &Log, from: StreamId, to: ConsumerId, reply: &mut Reply<'_>) {
+    /// Answers entries that are new to the group. Returns how many.
+    fn deliver(
+        &self,
+        group: &mut Group,
+        log: &Log,
+        from: StreamId,
+        to: ConsumerId,
+        reply: &mut Reply<'_>,
+    ) -> usize {
         let (mark, mut answered) = (reply.mark(), 0);
         for entry in entries_from(log, from).take(self.count) {
             let id = entry.id;
@@ -374,10 +390,18 @@ impl Member<'_> {
             answered += 1;
         }
         reply.array_at(mark, answered);
+        answered
     }
 
-    /// Answers entries that the consumer has pending; of one that was deleted the id.
-    fn redeliver(&self, group: &mut Group, log: &Log, from: StreamId, to: ConsumerId, reply: &mut Reply<'_>) {
+    /// Answers entries that the consumer has pending; of one that was deleted the id. Returns how many.
+    fn redeliver(
+        &self,
+        group: &mut Group,
+        log: &Log,
+        from: StreamId,
+        to: ConsumerId,
+        reply: &mut Reply<'_>,
+    ) -> usize {
         let (mark, mut answered) = (reply.mark(), 0);
         group.redeliver(to, from, self.count, |id, pending| {
             if let Some(entry) = log.get(id) {
@@ -392,6 +416,7 @@ impl Member<'_> {
             answered += 1;
         });
         reply.array_at(mark, answered);
+        answered
     }
 }
 

@@ -62,6 +62,25 @@ fn a_lifetime_is_journalled_as_a_time() {
     }
 }
 
+/// A consumer that polls in vain has been seen, and that is all; a new one is a change, and so is what is read.
+#[test]
+fn reading_nothing_as_a_member_of_a_group_is_not_journalled() {
+    let group = ["XADD x 1-1 f v", "XGROUP CREATE x g 0", "XGROUP CREATECONSUMER x g c"];
+    let read = [&group[..], &["XREADGROUP GROUP g c STREAMS x >"]].concat();
+    for (before, command, is_journalled) in [
+        (&group[..], "XREADGROUP GROUP g c STREAMS x >", true),
+        (&group, "XREADGROUP GROUP g c NOACK STREAMS x >", true),
+        (&group, "XREADGROUP GROUP g c STREAMS x 0", false),
+        (&read, "XREADGROUP GROUP g c STREAMS x >", false),
+        (&read, "XREADGROUP GROUP g d STREAMS x >", true),
+        (&read, "XREADGROUP GROUP g c STREAMS x 0", true),
+        (&read, "XREADGROUP GROUP g c STREAMS x 1-1", false),
+    ] {
+        let expected = if is_journalled { format!("+0 {command}") } else { String::new() };
+        assert_eq!(effect_of(before, command), expected, "{command}");
+    }
+}
+
 #[test]
 fn what_is_restored_is_journalled_with_its_time() {
     let (mut cores, client) = journalled(1);
