@@ -309,6 +309,7 @@ impl<'p> Loader<'p> {
     /// All reactors journal, if they are to, and serve from now on: none serves before all journal, because what it is
     /// asked may be done by any.
     fn finish(&mut self, start: Option<JournalStart>) -> Result<(), LoadError> {
+        self.shared.saves.set_journalled(start.is_some());
         if let Some(start) = start {
             let mut start = Some(Box::new(start));
             for index in 0..self.waiting.len() {

@@ -13,7 +13,15 @@
 //! - A disk that fails ends the snapshot: walks record no more, the file is removed, and the state on disk is what it was,
 //!   with one journal file more, unless the last one is short and was begun for another that failed.
 //!
-//! With `appendonly no` there is no journal; the snapshot takes the place of all files there are.
+//! With `appendonly no` there is no journal; the snapshot takes the place of all files there are. That may change at any
+//! time:
+//!
+//! - *The journal begins* with a snapshot: a new file is made, from the cut on all shards journal into it, and when the
+//!   snapshot is whole and the file durable, the two become the state together. Until then a start loads what there was before, whatever has been
+//!   acknowledged since. If the snapshot cannot be made, the journal ends at another cut, its file goes, and the next
+//!   attempt comes by itself (`saves`).
+//! - *It ends* with a cut. What was done before is made durable, if the disk takes it, and stays the state until the next
+//!   snapshot.
 
 use std::fs::File;
 use std::io;
@@ -26,8 +34,8 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 use crate::core::{Piece, Shared, WRITER};
 use crate::error::CommandError;
 use crate::ids::{ReactorId, Stamp};
-use crate::journal::{Directory, Disk as _, Files, JournalFile, NewSnapshot, StoreError};
-use crate::reactor::{Helper, Order, Plant};
+use crate::journal::{Directory, Disk as _, Files, JournalFile, Listed, NewSnapshot, StoreError, Writer};
+use crate::reactor::{Helper, JournalStart, Order, Plant, Reach};
 use crate::saves::{Request, Whom};
 use crate::txn::Cut;
 
@@ -63,7 +71,7 @@ impl Outlet {
     }
 }
 
-/// How the journal's file was finished: the stamp with which the next begins.
+/// How the journal's file was finished: the stamp with which the next begins; or how far it is durable, if that was asked.
 pub type Turned = Result<Stamp, Arc<str>>;
 
 /// What the saver hears from reactors and from the control thread.
@@ -79,8 +87,6 @@ pub struct Saver {
     shared: Arc<Shared>,
     files: Files<Directory>,
     ears: Ears,
-    /// What is done is journalled.
-    is_journalled: bool,
     /// The journal's last file was begun for a snapshot that has not been made.
     is_begun_in_vain: bool,
     must_stop: Arc<AtomicBool>,
@@ -112,11 +118,9 @@ impl Saver {
         ears: Ears,
     ) -> io::Result<Handle> {
         let must_stop = Arc::new(AtomicBool::new(false));
-        let is_journalled = shared.config().appendonly;
         let is_begun_in_vain = false;
         let must_stop_too = Arc::clone(&must_stop);
-        let saver =
-            Self { plant, shared, files, ears, is_journalled, is_begun_in_vain, must_stop: must_stop_too };
+        let saver = Self { plant, shared, files, ears, is_begun_in_vain, must_stop: must_stop_too };
         let thread = std::thread::Builder::new().name("saver".into()).spawn(move || saver.run())?;
         Ok(Handle { thread, must_stop })
     }
@@ -130,7 +134,14 @@ impl Saver {
                 Err(RecvTimeoutError::Timeout) => {}
                 Err(RecvTimeoutError::Disconnected) => return,
             }
+            if self.is_journalled() && !self.shared.config().appendonly {
+                self.end_journal();
+            }
         }
+    }
+
+    fn is_journalled(&self) -> bool {
+        self.shared.saves.is_journalled()
     }
 
     fn is_stopping(&self) -> bool {
@@ -161,18 +172,85 @@ impl Saver {
     /// Makes a snapshot, and drops what is before it; `holds`: the server is to end with it. Returns how many keys it has.
     fn save(&mut self, holds: bool) -> io::Result<u64> {
         Directory::make(self.files.disk().path())?;
-        if self.is_journalled {
+        self.files.make_manifest()?;
+        let keys = if self.is_journalled() {
             self.turn_journal()?;
-        }
-        let file = self.walk(Cut { walks: true, journals: None, holds })?;
-        let journals = if self.is_journalled { None } else { Some(Vec::new()) };
-        let keys = file.install(&mut self.files, journals)?;
+            let file = self.walk(Cut { walks: true, journals: None, holds })?;
+            file.install(&mut self.files, None)?
+        } else if self.shared.config().appendonly && !holds {
+            self.begin_journal()?
+        } else {
+            let file = self.walk(Cut { walks: true, journals: None, holds })?;
+            file.install(&mut self.files, Some(Vec::new()))?
+        };
         self.is_begun_in_vain = false;
         match self.files.clean() {
             Ok(names) => names.iter().for_each(|name| tracing::debug!("Removed {name}")),
             Err(error) => tracing::warn!("Files that are no longer needed could not be removed: {error}"),
         }
         Ok(keys)
+    }
+
+    /// Makes a snapshot with which the journal begins. Returns how many keys it has.
+    fn begin_journal(&mut self) -> io::Result<u64> {
+        // Nobody takes a stamp before the cut: there is no journal.
+        let first = self.shared.last_stamp().next();
+        let (facts, file) = self.files.make_journal(first, fastrand::u64(..), now_ms())?;
+        let writer = Writer::new(facts, self.shared.config().appendfsync);
+        self.plant.order(WRITER, Order::Write(Box::new(JournalStart { writer, file })))?;
+        let walked =
+            self.walk(Cut { walks: true, journals: Some(true), holds: false }).and_then(|snapshot| {
+                // A reply may have left by a shard that had still to make the cut, for what one did that had: nobody held it back.
+                self.reach(false)?;
+                Ok(snapshot)
+            });
+        let listed = vec![Listed { id: facts.id, first }];
+        let installed = walked
+            .map_err(StoreError::Before)
+            .and_then(|snapshot| snapshot.install(&mut self.files, Some(listed)));
+        match installed {
+            Ok(keys) => {
+                self.shared.saves.set_journalled(true);
+                tracing::info!("The journal has begun");
+                Ok(keys)
+            }
+            Err(error) => {
+                tracing::error!("The journal could not begin; the next attempt comes by itself");
+                self.end_journal();
+                if matches!(error, StoreError::Before(_)) {
+                    self.files.drop_journal(&facts);
+                }
+                Err(error.into())
+            }
+        }
+    }
+
+    /// Has the journal end at one moment on all shards, and what was done before made durable.
+    fn end_journal(&mut self) {
+        // First, so that nobody relies on a journal that has ended.
+        self.shared.saves.set_journalled(false);
+        match self.finish_journal() {
+            Ok(()) => tracing::info!("The journal has ended"),
+            Err(error) => {
+                tracing::warn!("The journal has ended, and its last writes may not be durable: {error}");
+            }
+        }
+        self.shared.saves.note_journal(0, 0);
+    }
+
+    fn finish_journal(&self) -> io::Result<()> {
+        self.cut(Cut { walks: false, journals: Some(false), holds: false }, |_| Ok(()))?;
+        let finished = self.reach(true);
+        for reactor in (0..self.shared.reactors()).map(ReactorId::from_index) {
+            self.plant.order(reactor, Order::JournalEnded)?;
+        }
+        finished
+    }
+
+    /// Has all that was journalled made durable; `is_end`: and the journal's file let go of.
+    fn reach(&self, is_end: bool) -> io::Result<()> {
+        self.plant.order(WRITER, Order::Reach(Reach { until: self.shared.last_stamp(), is_end }))?;
+        self.hear_turned().map(drop)
     }
 
     /// Has the journal go on in a new file, if that is worth it.
@@ -241,31 +319,42 @@ impl Saver {
 
     /// Makes a cut, and writes what all shards had at that moment.
     fn walk(&self, cut: Cut) -> io::Result<NewSnapshot<Directory>> {
+        self.shared.saves.begin_walk();
+        let mut file = None;
+        self.cut(cut, |piece| {
+            file = Some(self.write(file.take(), piece)?);
+            Ok(())
+        })?;
+        file.ok_or_else(stopping)
+    }
+
+    /// Makes a cut, and waits until every shard has made it and given all of its pieces. Once `take` has failed, it is given
+    /// no more.
+    fn cut(&self, cut: Cut, mut take: impl FnMut(Piece) -> io::Result<()>) -> io::Result<()> {
         let reactors = self.shared.reactors();
         let (sender, pieces) = sync_channel(reactors * PIECES_AHEAD);
         let is_abandoned = Arc::new(AtomicBool::new(false));
         let shared = Arc::clone(&self.shared);
         let outlet = Outlet { pieces: sender, is_abandoned: Arc::clone(&is_abandoned), shared };
-        self.shared.saves.begin_walk();
         for reactor in (0..reactors).map(ReactorId::from_index) {
             self.plant.order(reactor, Order::Walk(outlet.clone()))?;
         }
         drop(outlet);
         self.plant.order(WRITER, Order::Cut(cut))?;
-        let (mut ended, mut file) = (0, Ok(None));
+        let (mut ended, mut taken) = (0, Ok(()));
         while ended < reactors {
             let piece = self.next_piece(&pieces)?;
             ended += usize::from(piece.chunk.is_none());
             let bytes = piece.memory();
-            file = file.and_then(|file| self.write(file, piece));
+            taken = taken.and_then(|()| take(piece));
             // The piece is freed, which a reactor has allocated.
             self.plant.memory.publish_helper(Helper::Saver);
             self.shared.saves.note_freed(bytes);
-            if file.is_err() {
+            if taken.is_err() {
                 is_abandoned.store(true, Ordering::Relaxed);
             }
         }
-        file?.ok_or_else(stopping)
+        taken
     }
 
     fn next_piece(&self, pieces: &Receiver<Piece>) -> io::Result<Piece> {
@@ -283,15 +372,15 @@ impl Saver {
         &self,
         file: Option<NewSnapshot<Directory>>,
         piece: Piece,
-    ) -> io::Result<Option<NewSnapshot<Directory>>> {
+    ) -> io::Result<NewSnapshot<Directory>> {
         let mut file = file.map_or_else(|| NewSnapshot::create(self.files.disk(), piece.head), Ok)?;
-        let Some(mut chunk) = piece.chunk else { return Ok(Some(file)) };
+        let Some(mut chunk) = piece.chunk else { return Ok(file) };
         let config = self.shared.config();
         let keys = chunk.tally().keys;
         file.append(&mut chunk, config.rdb_save_incremental_fsync)?;
         self.shared.saves.note_written(keys);
         self.rest(keys.saturating_mul(config.rdb_key_save_delay.unsigned_abs().into()));
-        Ok(Some(file))
+        Ok(file)
     }
 
     /// `rdb-key-save-delay`.

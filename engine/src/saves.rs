@@ -135,6 +135,7 @@ pub struct Saves {
     state: Mutex<State>,
     reactors: Vec<Figures>,
     is_failing: AtomicBool,
+    is_journalled: AtomicBool,
     keys_total: AtomicU64,
     keys_done: AtomicU64,
     /// Of all reactors, and on its way to be written.
@@ -152,6 +153,7 @@ impl Saves {
             state: Mutex::new(State { saved_ms: started_ms, ..State::default() }),
             reactors: (0..reactors).map(|_| Figures::default()).collect(),
             is_failing: AtomicBool::new(false),
+            is_journalled: AtomicBool::new(false),
             keys_total: AtomicU64::new(0),
             keys_done: AtomicU64::new(0),
             recorded: AtomicU64::new(0),
@@ -175,6 +177,16 @@ impl Saves {
         self.is_failing.load(Ordering::Relaxed)
     }
 
+    /// What is done is journalled, in files that a start would load. Whether it is to be is in the configuration; the saver
+    /// has the one follow the other.
+    pub fn is_journalled(&self) -> bool {
+        self.is_journalled.load(Ordering::Acquire)
+    }
+
+    pub fn set_journalled(&self, is_journalled: bool) {
+        self.is_journalled.store(is_journalled, Ordering::Release);
+    }
+
     /// Begins one, or says what is under way. Whoever begins one has the saver asked for it.
     pub fn begin(&self, reason: Reason, now_ms: u64) -> Result<(), Reason> {
         let mut state = self.lock();
@@ -191,6 +203,15 @@ impl Saves {
         match reason {
             Reason::Save => state.is_save_scheduled = true,
             Reason::Rewrite => state.is_rewrite_scheduled = true,
+        }
+    }
+
+    /// None for this reason is made any more but the one under way, until somebody asks for it.
+    pub fn unschedule(&self, reason: Reason) {
+        let mut state = self.lock();
+        match reason {
+            Reason::Save => state.is_save_scheduled = false,
+            Reason::Rewrite => state.is_rewrite_scheduled = false,
         }
     }
 
@@ -217,7 +238,9 @@ impl Saves {
         let is_grown = now > config.auto_aof_rewrite_min_size
             && now.saturating_sub(state.base_bytes).saturating_mul(100)
                 >= percentage.saturating_mul(state.base_bytes.max(1));
-        (config.appendonly && percentage > 0 && may(&state.rewrite) && is_grown).then_some(Reason::Rewrite)
+        // The journal begins with one: if that has failed, with the next.
+        let is_due = !self.is_journalled() || (percentage > 0 && is_grown);
+        (config.appendonly && may(&state.rewrite) && is_due).then_some(Reason::Rewrite)
     }
 
     /// The one under way is over.
@@ -432,6 +455,7 @@ mod tests {
     #[test]
     fn growth_is_measured_against_what_was_there_after_the_last_snapshot() {
         let saves = Saves::new(1, START_MS);
+        saves.set_journalled(true);
         saves.set_settled_bytes(600);
         saves.note_journal(400, 0);
         saves.set_base();
@@ -460,5 +484,19 @@ mod tests {
         assert_eq!(saves.state().base_bytes, 150);
         assert_eq!(due(&doubling, 199), None);
         assert_eq!(due(&doubling, 200), Some(Reason::Rewrite));
+    }
+
+    #[test]
+    fn a_journal_that_could_not_begin_is_begun_again_after_five_seconds() {
+        let (config, saves) = (growing(0, 0), changed([0, 0]));
+        assert_eq!(saves.begin(Reason::Rewrite, START_MS), Ok(()));
+        saves.end(false, START_MS);
+        assert_eq!(saves.begin_due(&config, START_MS + 4999), None);
+        let without = Config { appendonly: false, ..growing(0, 0) };
+        assert_eq!(saves.begin_due(&without, START_MS + 5000), None, "it is not to begin any more");
+        assert_eq!(saves.begin_due(&config, START_MS + 5000), Some(Reason::Rewrite));
+        saves.set_journalled(true);
+        saves.end(true, START_MS + 6000);
+        assert_eq!(saves.begin_due(&config, START_MS + 60_000), None);
     }
 }

@@ -177,7 +177,7 @@ impl Server {
     }
 
     /// Has nothing written any more, and all that was acknowledged made durable: in a snapshot that is to be made before the
-    /// end, or in the journal. Without that the server goes on, unless it is forced to stop. What is still being loaded
+    /// end, or in the journal, which has to have begun. Without that the server goes on, unless it is forced to stop. What is still being loaded
     /// is on disk already.
     fn may_stop(&mut self, how: Shutdown, supervisor: &mut Option<Supervisor>) -> io::Result<bool> {
         let config = self.shared.config();
@@ -185,7 +185,7 @@ impl Server {
         let is_safe = if is_loaded && how.saves(&config) {
             self.save(supervisor)?
         } else if is_loaded && config.appendonly && !how.force {
-            self.stand_still(supervisor)?
+            self.stand_still(supervisor)? && self.has_journal()
         } else {
             // A stop by force waits for the journal as well, but not for ever.
             true
@@ -228,6 +228,15 @@ impl Server {
             tracing::error!("What was done last cannot be made durable in the journal: {why}; can't exit");
         }
         Ok(outcome.is_ok())
+    }
+
+    /// A start would load the journal. Nothing changes that while the server stands still but that it has begun.
+    fn has_journal(&self) -> bool {
+        let has_journal = self.shared.saves.is_journalled();
+        if !has_journal {
+            tracing::error!("The snapshot with which the journal begins has not been made yet; can't exit");
+        }
+        has_journal
     }
 
     /// Waits for one event, and keeps the others; but not if a reactor fails, which might have to do with it.

@@ -5,7 +5,7 @@
 
 use super::help::help;
 use super::spec::{Command, Group, Run, command, flag};
-use super::{Args, Session};
+use super::{Args, Session, persistence};
 use crate::config::{Directive, Peer};
 use crate::core::Core;
 use crate::errand::{Everywhere, Targets};
@@ -74,7 +74,10 @@ fn config_set(session: &mut Session<'_>, args: Args<'_>) -> Result<(), CommandEr
         // Inside, so that of two changes at once the log follows the one that stays.
         config.set(&arguments, peer).inspect(|(config, _)| logging::configure(config))
     });
-    changed.map_err(|error| CommandError::owned(format!("ERR {error}")))?;
+    let (config, differing) = changed.map_err(|error| CommandError::owned(format!("ERR {error}")))?;
+    if differing.iter().any(|row| row.name == "appendonly") {
+        persistence::switch_journal(session, config.appendonly);
+    }
     // Also if nothing differs: another client's equal change may be on its way to some reactors still.
     session.ask(Everywhere(Core::adopt_config), Targets::All);
     Ok(())

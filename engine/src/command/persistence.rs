@@ -84,6 +84,16 @@ fn bgrewriteaof(session: &mut Session<'_>, _: Args<'_>) -> Result<(), CommandErr
     Ok(())
 }
 
+/// `appendonly` has changed. The journal begins with a snapshot, which is begun or scheduled as by BGREWRITEAOF; its end
+/// needs none. The saver sees to both.
+pub(super) fn switch_journal(session: &mut Session<'_>, is_on: bool) {
+    if !is_on {
+        session.core.env.shared.saves.unschedule(Reason::Rewrite);
+    } else if begin(session, Reason::Rewrite).is_err() {
+        session.core.env.shared.saves.schedule(Reason::Rewrite);
+    }
+}
+
 /// Begins a snapshot that nobody waits for. `Err`: what is under way; `None`: a transaction, which has to end first.
 fn begin(session: &mut Session<'_>, reason: Reason) -> Result<(), Option<Reason>> {
     let core = &mut *session.core;

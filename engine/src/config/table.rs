@@ -134,7 +134,7 @@ Live Runtime "latency-tracking-info-percentiles" => latency_tracking_info_percen
 }
 
 group "Persistence" {
-Live Start "appendonly" => appendonly: bool, Kind::Bool, "yes", "Journal every write to disk.";
+Live Runtime "appendonly" => appendonly: bool, Kind::Bool, "yes", "Journal every write to disk.";
 Live Runtime "appendfsync" => appendfsync: AppendFsync, AppendFsync::KIND, "everysec", "When the journal is made durable: always before a reply, every second, or when the kernel pleases.";
 Live Runtime "save" => save: SavePoints, words("<seconds> <changes>, once or more, or \"\""), "", "Snapshot after so many seconds if there were so many changes.";
 Inert Start "appendfilename" => appendfilename: Text, checked("a file name", checks::append_file_name), "appendonly.aof", "The journal names its files itself.";

@@ -95,6 +95,8 @@ pub struct About {
 
 impl Shared {
     pub fn new(reactors: usize, config: Arc<Config>, about: About) -> Self {
+        let saves = Saves::new(reactors, about.started_unix_ms);
+        saves.set_journalled(config.appendonly);
         Self {
             reactors,
             last_tx: AtomicU64::new(0),
@@ -106,7 +108,7 @@ impl Shared {
             exhausted: (0..reactors).map(|_| AtomicBool::new(false)).collect(),
             config: Mutex::new(config),
             scopes: Mutex::default(),
-            saves: Saves::new(reactors, about.started_unix_ms),
+            saves,
             loads: Loads::default(),
             about,
         }

@@ -36,6 +36,8 @@ const SPARE_BYTES_MAX: usize = 256 << 10;
 #[derive(Debug, Default)]
 pub(super) struct Journalling {
     is_on: bool,
+    /// It has ended, and what was journalled before may not be durable yet: replies that have seen it wait.
+    is_ending: bool,
     /// On the reactor that writes.
     writer: Option<Box<Writer>>,
     news: DiskNews,
@@ -61,13 +63,27 @@ impl Core {
         self.set_journalled(true);
     }
 
-    /// The journal begins or ends here, at a moment at which it does so everywhere.
-    pub(super) fn switch_journal(&mut self, is_on: bool) {
-        self.journalling.is_on = is_on;
+    /// The journal begins or ends here, at a moment at which it does so everywhere: after this stamp, if it begins. Other
+    /// shards may have gone on since, and taken later ones.
+    pub(super) fn switch_journal(&mut self, is_on: bool, at: Stamp) {
         if is_on {
-            self.journalling.news.durable = self.env.shared.last_stamp();
+            self.end_journal();
+            self.journalling.news = DiskNews { durable: at, failure: None };
+        } else if self.journalling.is_on {
+            self.journalling.is_ending = true;
+            self.journalling.seen = self.env.shared.last_stamp();
         }
+        self.journalling.is_on = is_on;
         self.set_journalled(is_on);
+    }
+
+    /// Input: what was journalled before the journal ended is durable, or nobody tries any more. Nothing waits for it from
+    /// then on. If the journal has begun anew by now, that was earlier.
+    pub fn end_journal(&mut self) {
+        if std::mem::take(&mut self.journalling.is_ending) {
+            self.env.disk_failure = None;
+            self.look_at_gated();
+        }
     }
 
     /// Whether what is done from now on is kept for the journal.
@@ -115,7 +131,8 @@ impl Core {
 
     /// Replies wait until what they may have seen is durable.
     fn is_gating(&self) -> bool {
-        self.journalling.is_on && self.env.config.appendfsync == AppendFsync::Always
+        let Journalling { is_on, is_ending, .. } = self.journalling;
+        (is_on || is_ending) && self.env.config.appendfsync == AppendFsync::Always
     }
 
     pub(super) fn take_to_journal(&mut self, stamp: Stamp, effects: Batch) {
@@ -144,6 +161,10 @@ impl Core {
     }
 
     pub(super) fn note_disk(&mut self, news: DiskNews) {
+        // Of a journal that has ended.
+        if !self.journalling.is_on && !self.journalling.is_ending {
+            return;
+        }
         if self.journalling.news.failure != news.failure {
             self.env.disk_failure.clone_from(&news.failure);
         }
@@ -244,14 +265,25 @@ impl Core {
 
     pub(super) fn end_journal_hurry(&mut self) {
         self.journalling.hurried = None;
-        if let Some(writer) = &mut self.journalling.writer {
+        self.reopen_journal();
+    }
+
+    /// Input: what was closed goes on as the policy says, unless it is hurried.
+    pub fn reopen_journal(&mut self) {
+        if self.journalling.hurried.is_none()
+            && let Some(writer) = &mut self.journalling.writer
+        {
             writer.reopen();
         }
     }
 
     /// Output: what came of the hurry, once that is known: all is durable, or why it cannot be for the moment.
     pub fn journal_hurried(&self) -> Option<Result<(), Arc<str>>> {
-        let until = self.journalling.hurried?;
+        self.journal_reached(self.journalling.hurried?)
+    }
+
+    /// Output: all that was done up to here is durable, or why it cannot be for the moment; `None` while that is not known.
+    pub fn journal_reached(&self, until: Stamp) -> Option<Result<(), Arc<str>>> {
         let Some(writer) = &self.journalling.writer else { return Some(Ok(())) };
         let news = writer.news();
         match news.failure {
@@ -260,7 +292,7 @@ impl Core {
         }
     }
 
-    /// Input: what is done from now on is not written, or by this writer.
+    /// Input: what is done from now on is not written, or by this writer. That of the writer before is not under way.
     pub fn set_journal_writer(&mut self, writer: Option<Writer>) {
         self.journalling.writer = writer.map(Box::new);
     }
@@ -275,7 +307,7 @@ impl Core {
         self.journalling.writer.as_ref().map_or(0, |writer| writer.pending_bytes())
     }
 
-    /// The server stops: what has been done is to be made durable at once.
+    /// What has been done is to be made durable at once: the server or the journal ends, or somebody waits for it.
     pub fn close_journal(&mut self) {
         if let Some(writer) = &mut self.journalling.writer {
             writer.close();

@@ -22,6 +22,9 @@
 //!   a stamp after the cut's although the walk has it no more: doing it again changes nothing.
 //! - Without a journal no stamps are taken. The snapshot has that of the last batch there was, and all since.
 //!
+//! The journal begins and ends with a cut (`saver`), so that it has all that was done after one moment, or before one: a
+//! shard that went by itself would leave out what another one's effects build on.
+//!
 //! A cut that holds is the server's end: what is written after it would be neither in the snapshot nor, perhaps, anywhere
 //! else. Its shards are not released but may be read; they go on only if the server does not end after all.
 //!
@@ -138,7 +141,7 @@ impl Core {
     pub(super) fn take_cut(&mut self, id: TxId, cut: Cut, head: SnapshotHead) {
         if let Some(is_on) = cut.journals {
             self.give_effects();
-            self.switch_journal(is_on);
+            self.switch_journal(is_on, head.stamp);
         }
         // One that only holds may come while a walk is under way.
         if cut.walks || !cut.holds {

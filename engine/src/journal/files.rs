@@ -3,6 +3,7 @@
 //!
 //! ```text
 //!  rotate    next journal file: header, name ─► manifest lists it ─► batches go there
+//!  begin     first journal file: header, name ─► batches go there ─► installed with the snapshot of where it begins
 //!  install   snapshot: synced, named ─► manifest lists it, and no journal file before it ─► those are removed
 //! ```
 //!
@@ -41,6 +42,14 @@ impl<D: Disk> Files<D> {
 
     pub fn manifest(&self) -> &Manifest {
         &self.manifest
+    }
+
+    /// Has a manifest on disk: a directory that has other files and none is damaged.
+    pub fn make_manifest(&mut self) -> io::Result<()> {
+        if matches!(Manifest::load(&self.disk), Ok(None)) {
+            self.store(self.manifest.clone())?;
+        }
+        Ok(())
     }
 
     /// Makes the journal file that begins with this stamp. It is not listed yet.
@@ -86,8 +95,8 @@ impl<D: Disk> Files<D> {
         head: &SnapshotHead,
         file: &D::File,
         journals: Option<Vec<Listed>>,
-    ) -> io::Result<()> {
-        head.install(&self.disk, file)?;
+    ) -> Result<(), StoreError> {
+        head.install(&self.disk, file).map_err(StoreError::Before)?;
         let mut manifest = self.manifest.clone();
         let replaced = journals.map(|journals| std::mem::replace(&mut manifest.journals, journals));
         manifest.set_snapshot(head.stamp);

@@ -32,7 +32,7 @@ pub use ring::LOCKED_BYTES;
 use crate::core::{Action, Core, Load, LoadFailure, Now, ScopeChange, Shutdown};
 use crate::error::CommandError;
 use crate::faults::{self, Point};
-use crate::ids::{ReactorId, ReplyTo};
+use crate::ids::{ReactorId, ReplyTo, Stamp};
 use crate::journal::{Job, JournalFile, Writer};
 use crate::limits::LANE_DRAIN_MAX;
 use crate::mesh::Lanes;
@@ -71,6 +71,12 @@ pub enum Order {
     Report { done: Sender<(ReactorId, Report)> },
     /// What came of a change of scopes that it asked for.
     ScopesChanged { change: ScopeChange, outcome: Result<(), String> },
+    /// Write the journal from here on. What is to be written comes from the moment on at which shards begin it.
+    Write(Box<JournalStart>),
+    /// Make durable at once what was done up to a stamp, and say so.
+    Reach(Reach),
+    /// What was journalled is durable, or nobody tries any more: nothing waits for it.
+    JournalEnded,
     /// Finish the journal's file, and say with what the next begins.
     Turn,
     /// Go on in this file, or in the present one after all.
@@ -100,7 +106,7 @@ pub enum Notice {
     Scopes(ScopeChange),
     /// A snapshot is to be made.
     Save(Request),
-    /// The journal's file is finished.
+    /// The journal's file is finished, or durable as far as was asked for.
     Turned(Turned),
     /// Nothing is written any more, and all that was done is durable; or why it is not.
     StoodStill(Result<(), Arc<str>>),
@@ -111,6 +117,14 @@ pub enum Notice {
 pub struct JournalStart {
     pub writer: Writer,
     pub file: File,
+}
+
+/// What of the journal is to be made durable at once.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Reach {
+    pub until: Stamp,
+    /// The journal has ended there on all shards: no more is written.
+    pub is_end: bool,
 }
 
 /// What all reactors and the control thread share.
@@ -206,6 +220,8 @@ pub struct Reactor {
     disk_jobs: usize,
     /// The control side waits for the end of the journal's file.
     is_turning: bool,
+    /// It waits for this to be durable.
+    reaching: Option<Reach>,
     /// It waits for the server to stand still.
     is_stopping_writes: bool,
     /// Where the pieces of a snapshot go.
@@ -232,6 +248,7 @@ impl Reactor {
             journal: None,
             disk_jobs: 0,
             is_turning: false,
+            reaching: None,
             is_stopping_writes: false,
             outlet: None,
             stopping: false,
@@ -286,12 +303,35 @@ impl Reactor {
             self.is_turning = false;
             tell(Notice::Turned(turned));
         }
+        if let Some(outcome) = self.take_reached() {
+            tell(Notice::Turned(outcome));
+        }
         if self.is_stopping_writes
             && let Some(outcome) = self.core.journal_hurried()
         {
             self.is_stopping_writes = false;
             tell(Notice::StoodStill(outcome));
         }
+    }
+
+    /// How far the journal is durable that was asked for, or why it is not. Where it has ended, its file is let go of once
+    /// the kernel has nothing of the writer's any more.
+    fn take_reached(&mut self) -> Option<Turned> {
+        let Reach { until, is_end } = self.reaching?;
+        // Again, because a stop of the server that is refused has it go on as before.
+        self.core.close_journal();
+        if is_end && self.disk_jobs > 0 {
+            return None;
+        }
+        let outcome = self.core.journal_reached(until)?;
+        self.reaching = None;
+        if is_end {
+            self.core.set_journal_writer(None);
+            self.journal = None;
+        } else {
+            self.core.reopen_journal();
+        }
+        Some(outcome.map(|()| until))
     }
 
     /// Goes on with the walk of a snapshot, and hands over what has come of it, as far as there is room.
@@ -338,8 +378,9 @@ impl Reactor {
         while let Some(job) = self.core.next_disk_job() {
             self.disk_jobs += 1;
             match job {
-                // SAFETY: the writer keeps a group's bytes, unchanged, until it is told that their write has ended; it
-                // lives as long as the core, which the reactor keeps until nothing of the journal is under way.
+                // SAFETY: the writer keeps a group's bytes, unchanged, until it is told that their write has ended; it is
+                // replaced only when nothing is under way (`take_reached`), and else lives as long as the core, which the
+                // reactor keeps until nothing of the journal is under way.
                 Job::Write { bytes, at } => unsafe {
                     self.ring.write(fd, faults::part(bytes), at, Token::Write);
                 },
@@ -555,6 +596,15 @@ impl Reactor {
                     let _ = done.send((self.id, Report::whole(&mut self.core)));
                 }
                 Order::ScopesChanged { change, outcome } => self.core.scopes_changed(change, outcome),
+                Order::Write(start) => {
+                    self.journal = Some(start.file);
+                    self.core.set_journal_writer(Some(start.writer));
+                }
+                Order::Reach(reach) => {
+                    self.core.close_journal();
+                    self.reaching = Some(reach);
+                }
+                Order::JournalEnded => self.core.end_journal(),
                 Order::Turn => {
                     self.core.turn_journal();
                     self.is_turning = true;

@@ -10,13 +10,13 @@ use bobbin_proto::Value;
 use crate::rounds;
 use crate::support::{Client, Server, bobbin_journalled};
 
-const CLIENTS: usize = 6;
+pub(crate) const CLIENTS: usize = 6;
 const ACCOUNTS: usize = 8;
 const STEPS: usize = 11;
 /// Milliseconds; beyond the life of any test.
 const LATER_MS: u64 = 4_000_000_000_000;
 /// With each start another.
-const REACTORS: [&str; 3] = ["2", "1", "3"];
+pub(crate) const REACTORS: [&str; 3] = ["2", "1", "3"];
 
 /// The commands of a step, the `n`th time; several are a transaction.
 fn step(client: usize, step: usize, n: u64) -> Vec<String> {
@@ -140,7 +140,7 @@ pub(crate) fn run(
 }
 
 /// What is there after a start; accounts balance.
-fn look(server: &Server) -> Vec<u64> {
+pub(crate) fn look(server: &Server) -> Vec<u64> {
     let mut client = server.connect();
     let names: Vec<_> = (0..ACCOUNTS).map(|account| format!("account:{account}")).collect();
     let Value::Array(accounts) = client.run(&format!("MGET {}", names.join(" "))) else { panic!("an array") };

@@ -9,6 +9,7 @@ mod load;
 mod loading;
 mod points;
 mod policies;
+mod switching;
 mod trouble;
 
 #[path = "../support/mod.rs"]

@@ -18,6 +18,7 @@ mod grammar;
 mod replica;
 mod snapshot;
 mod state;
+mod switch;
 #[path = "../differential/template.rs"]
 mod template;
 mod timed;

@@ -8,7 +8,9 @@ use std::sync::Arc;
 
 use bobbin_engine::core::{Core, Load};
 use bobbin_engine::ids::{ReactorId, Stamp};
-use bobbin_engine::journal::{DiskFile as _, Files, JournalFile, Replay, SnapshotHead, Totals, Writer};
+use bobbin_engine::journal::{
+    DiskFile as _, Files, JournalFile, Listed, Replay, SnapshotHead, Totals, Writer,
+};
 use bobbin_engine::rules::{Rule, with_broken};
 use bobbin_engine::txn::Cut;
 
@@ -29,11 +31,11 @@ enum Progress {
 
 /// A snapshot being put together.
 #[derive(Debug, Default)]
-struct Growing {
+pub(super) struct Growing {
     head: Option<SnapshotHead>,
     bytes: Vec<u8>,
     totals: Totals,
-    ended: usize,
+    pub(super) ended: usize,
 }
 
 struct Saver {
@@ -99,11 +101,7 @@ impl Saver {
         let Progress::Walking(growing) = std::mem::replace(&mut self.progress, Progress::Idle) else {
             return;
         };
-        let head = growing.head.expect("every shard has said what it is a part of");
-        let file = head.create(&self.disk).expect("the disk is well");
-        let bytes = [&head.bytes()[..], &growing.bytes, &growing.totals.footer()].concat();
-        file.write_all_at(&bytes, 0).expect("the disk is well");
-        self.files.install(&head, &file, None).expect("the disk is well");
+        growing.install(&mut self.files, None);
         self.files.clean().expect("the disk is well");
         assert_eq!(self.files.manifest().journals.len(), 1, "what is before the snapshot is gone");
         self.made += 1;
@@ -117,26 +115,8 @@ impl Saver {
             self.go_on();
             self.play.settle();
         }
-        // The writer may wait a moment before it writes. In that moment waits may end, and their clients go on.
-        let mut last = None;
-        while last.replace(self.play.world.shared.last_stamp()) != Some(self.play.world.shared.last_stamp()) {
-            self.play.world.now_us += 10_000;
-            self.play.settle();
-        }
-        let mut replica = Replica::new(7);
-        let mut replay = Replay::open(&self.disk).expect("a state");
-        if let Some(snapshot) = replay.snapshot().expect("it is whole") {
-            for &place in snapshot.chunks() {
-                let chunk = Arc::new(snapshot.chunk(place).expect("it is whole"));
-                replica.core.load(Load::Keys { chunk, clock: snapshot.head().clock });
-                assert!(replica.core.load_some().expect("known values"));
-            }
-        }
-        let mut journal = Vec::new();
-        while let Some((stamp, batch)) = replay.next_batch().expect("it is whole") {
-            journal.push(format!("{} {}", stamp.0, described(batch)));
-            replica.replay(batch);
-        }
+        settle_written(&mut self.play);
+        let (replica, journal) = loaded(&self.disk);
         let now_ms = self.play.world.now_us / 1000;
         let difference =
             first_difference(&state(&self.play.world.cores, now_ms), &state([&replica.core], now_ms));
@@ -151,7 +131,16 @@ impl Saver {
 }
 
 impl Growing {
-    fn take(&mut self, piece: bobbin_engine::core::Piece) {
+    /// Makes it the state.
+    pub(super) fn install(self, files: &mut Files<FaultyDisk>, journals: Option<Vec<Listed>>) {
+        let head = self.head.expect("every shard has said what it is a part of");
+        let file = head.create(files.disk()).expect("the disk is well");
+        let bytes = [&head.bytes()[..], &self.bytes, &self.totals.footer()].concat();
+        file.write_all_at(&bytes, 0).expect("the disk is well");
+        files.install(&head, &file, journals).expect("the disk is well");
+    }
+
+    pub(super) fn take(&mut self, piece: bobbin_engine::core::Piece) {
         assert!(self.head.is_none_or(|head| head == piece.head), "all shards are cut at one stamp");
         self.head = Some(piece.head);
         match piece.chunk {
@@ -162,6 +151,35 @@ impl Growing {
             }
         }
     }
+}
+
+/// Nothing is under way, and all that was done is written.
+pub(super) fn settle_written(play: &mut Play) {
+    // The writer may wait a moment before it writes. In that moment waits may end, and their clients go on.
+    let mut last = None;
+    while last.replace(play.world.shared.last_stamp()) != Some(play.world.shared.last_stamp()) {
+        play.world.now_us += 10_000;
+        play.settle();
+    }
+}
+
+/// What a start finds, and the journal's part of it.
+pub(super) fn loaded(disk: &FaultyDisk) -> (Replica, Vec<String>) {
+    let mut replica = Replica::new(7);
+    let mut replay = Replay::open(disk).expect("a state");
+    if let Some(snapshot) = replay.snapshot().expect("it is whole") {
+        for &place in snapshot.chunks() {
+            let chunk = Arc::new(snapshot.chunk(place).expect("it is whole"));
+            replica.core.load(Load::Keys { chunk, clock: snapshot.head().clock });
+            assert!(replica.core.load_some().expect("known values"));
+        }
+    }
+    let mut journal = Vec::new();
+    while let Some((stamp, batch)) = replay.next_batch().expect("it is whole") {
+        journal.push(format!("{} {}", stamp.0, described(batch)));
+        replica.replay(batch);
+    }
+    (replica, journal)
 }
 
 #[test]

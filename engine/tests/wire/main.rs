@@ -4,6 +4,7 @@
 mod support;
 
 mod acl;
+mod appendonly;
 mod bitmap;
 mod blocking;
 mod client;

@@ -2,7 +2,7 @@
 
 use std::io;
 
-use super::super::{Disk, DiskFile as _, Files, Listed};
+use super::super::{Disk, DiskFile as _, Files, Listed, StoreError};
 use super::{Chunk, SnapshotHead, Totals};
 
 /// `rdb-save-incremental-fsync`: so many bytes are made durable at once, as in Redis.
@@ -53,8 +53,8 @@ impl<D: Disk> NewSnapshot<D> {
     }
 
     /// Writes the end, and makes it the state (see [`Files::install`]). Returns how many keys it has.
-    pub fn install(mut self, files: &mut Files<D>, journals: Option<Vec<Listed>>) -> io::Result<u64> {
-        self.write(&self.totals.footer(), false)?;
+    pub fn install(mut self, files: &mut Files<D>, journals: Option<Vec<Listed>>) -> Result<u64, StoreError> {
+        self.write(&self.totals.footer(), false).map_err(StoreError::Before)?;
         files.install(&self.head, &self.file, journals)?;
         self.is_whole = true;
         Ok(self.keys)
