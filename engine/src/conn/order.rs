@@ -11,7 +11,8 @@ use crate::limits::{AWAITED_REPLIES_MAX, OUTPUT_PAUSE_BYTES, REPLY_BYTES_ASSUMED
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Place {
     /// A reply on its way. `silent`: the client asked not to be answered (CLIENT REPLY).
-    Awaited { silent: bool },
+    /// So many replies come at once.
+    Awaited { silent: bool, replies: u32 },
     /// A reply kept aside: a range of [`ReplyOrder::aside`].
     Kept { start: usize, len: usize },
 }
@@ -82,9 +83,18 @@ impl ReplyOrder {
     #[inline]
     pub fn hold(&mut self, silent: bool) -> u32 {
         let seq = self.front.wrapping_add(self.places.len() as u32);
-        self.places.push_back(Place::Awaited { silent });
+        self.places.push_back(Place::Awaited { silent, replies: 1 });
         self.awaited += 1;
         seq
+    }
+
+    /// One reply more will come for a place, with the others for it.
+    pub fn await_more(&mut self, seq: u32) {
+        if let Some(Place::Awaited { replies, .. }) =
+            self.places.get_mut(seq.wrapping_sub(self.front) as usize)
+        {
+            *replies += 1;
+        }
     }
 
     /// Where a reply is written that is ready behind awaited ones; [`Self::keep`] closes it.
@@ -116,10 +126,10 @@ impl ReplyOrder {
     /// Fills an awaited place and moves everything that is due into `out`. Returns false when nobody awaits `seq`.
     pub fn fill(&mut self, seq: u32, reply: &[u8], out: &mut Vec<u8>) -> bool {
         let index = seq.wrapping_sub(self.front) as usize;
-        let Some(&Place::Awaited { silent }) = self.places.get(index) else { return false };
+        let Some(&Place::Awaited { silent, replies }) = self.places.get(index) else { return false };
         let reply = if silent { &[] } else { reply };
         self.awaited -= 1;
-        self.largest = reply.len().max(self.largest - self.largest / 8);
+        self.largest = (reply.len() / replies as usize).max(self.largest - self.largest / 8);
         if index > 0 {
             let start = self.aside.len();
             self.aside.extend_from_slice(reply);

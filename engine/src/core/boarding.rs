@@ -8,7 +8,7 @@ use std::sync::Arc;
 use super::Core;
 use super::exec::{holds_locks, terms_of};
 use super::submit::Flow;
-use crate::command::{Args, Command, Merge, Run};
+use crate::command::{Args, Command, Merge, Run, flag};
 use crate::conn::{Conn, Hold};
 use crate::ids::ReplyTo;
 use crate::limits::EXEC_STEP_COMMANDS;
@@ -23,9 +23,11 @@ pub(super) struct Boarding {
     keys: usize,
     /// Its place in the reply order is for no reply: nobody boards behind.
     is_silent: bool,
+    /// What only reads is on board.
+    has_read: bool,
 }
 
-/// Keys of a train from which on nothing more boards: what it does takes no longer than a step of an EXEC.
+/// Keys of a train from which on nothing more boards: a train of short commands takes no longer than a step of an EXEC.
 const KEYS_MAX: usize = EXEC_STEP_COMMANDS;
 
 impl Core {
@@ -46,7 +48,7 @@ impl Core {
             Scattered { command: row, merge, db: conn.db, session: conn.session, args: args.into(), shares };
         if holds_locks(conn.session) {
             let reply_to = self.hold_behind(conn);
-            self.start_train(conn, Train(vec![scattered]), reply_to);
+            self.start_train(conn, Train { conn: conn.id, commands: vec![scattered] }, reply_to);
             return Flow::Done;
         }
         let boarding = self.boarding.get_or_insert_with(|| {
@@ -54,28 +56,33 @@ impl Core {
             conn.following = None;
             let is_silent = conn.is_silent();
             let reply_to = ReplyTo { reactor: self.id, conn: conn.id, seq: conn.order.hold(is_silent) };
-            Boarding { train: Train::default(), reply_to, keys: 0, is_silent }
+            let train = Train { conn: conn.id, commands: Vec::new() };
+            Boarding { train, reply_to, keys: 0, is_silent, has_read: false }
         });
+        if !boarding.train.commands.is_empty() {
+            conn.order.await_more(boarding.reply_to.seq);
+        }
+        boarding.has_read |= !row.has(flag::WRITE);
         boarding.keys += scattered.keys();
-        boarding.train.0.push(scattered);
+        boarding.train.commands.push(scattered);
         Flow::Done
     }
 
     /// How many commands have boarded.
     #[inline]
     pub(super) fn boarded(&self) -> usize {
-        self.boarding.as_ref().map_or(0, |boarding| boarding.train.0.len())
+        self.boarding.as_ref().map_or(0, |boarding| boarding.train.commands.len())
     }
 
     /// Whether a command may board behind others; they have to leave before it is submitted if it may not.
     pub(super) fn may_board(&self, conn: &Conn, row: Option<&Command>, args: Args<'_>) -> bool {
-        let has_room = self.boarding.as_ref().is_some_and(|boarding| {
-            boarding.keys < KEYS_MAX && boarding.train.0.len() < conn.order.room() && !boarding.is_silent
-        });
-        let is_scattered = row.is_some_and(|row| {
-            matches!(row.run, Run::Scatter(..)) && row.accepts(args.len()) && row.is_whole(args.len())
-        });
-        has_room && is_scattered && !conn.is_silent()
+        let (Some(boarding), Some(row)) = (&self.boarding, row) else { return false };
+        let is_scattered =
+            matches!(row.run, Run::Scatter(..)) && row.accepts(args.len()) && row.is_whole(args.len());
+        let has_room = boarding.keys < KEYS_MAX && boarding.train.commands.len() < conn.order.room();
+        // What a read removes because its time is over is journalled behind what the train writes.
+        let is_in_order = !(boarding.has_read && row.has(flag::WRITE));
+        is_scattered && has_room && is_in_order && !boarding.is_silent && !conn.is_silent()
     }
 
     /// What has boarded leaves; what the connection has sent behind it waits.

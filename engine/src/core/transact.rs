@@ -201,6 +201,7 @@ impl Core {
             Some(Part::Share { train, shard }) => {
                 let mut replies = Replies::default();
                 self.at_time(at_us, |core| core.run_share(&train, shard, &mut replies));
+                self.pass_effects(from, train.conn);
                 Outcome::Replies(replies)
             }
             Some(Part::Atomic(errand)) => {
@@ -439,7 +440,7 @@ impl Core {
     fn answers_of(&mut self, train: &Train, pending: &Pending, replies: &[Replies]) -> Vec<u8> {
         let mut of_shards: Vec<_> = replies.iter().map(Replies::iter).collect();
         let (mut out, mut parts) = (Vec::new(), Vec::new());
-        for scattered in &train.0 {
+        for scattered in &train.commands {
             parts.clear();
             let mut longest_ns = 0;
             for share in &scattered.shares {
@@ -500,7 +501,7 @@ fn journal_whole(effects: &mut Effects, pending: &Pending) {
     let aside = pending.terms == Terms::Held;
     match &pending.work {
         Work::Scatter(train) => {
-            for scattered in train.0.iter().filter(|scattered| scattered.command.has(flag::WRITE)) {
+            for scattered in train.commands.iter().filter(|scattered| scattered.command.has(flag::WRITE)) {
                 effects.note_whole(aside, scattered.db.into(), scattered.args.as_args().iter());
             }
         }

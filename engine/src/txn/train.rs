@@ -3,13 +3,16 @@
 //! Each is a barrier: it starts when what was sent before it has taken effect. One by one, a pipeline of them would make a
 //! round through the shards for each, and a send to the client for each reply. That all of them take effect at one
 //! moment, in their order, is one of the outcomes that a client may see anyway.
+//!
+//! Invariant: writes come first. A train's writes are journalled when all shards have granted; what a read removes because
+//! its time is over, when the read has run. A write behind that read has to be journalled behind that.
 
 use bobbin_proto::Span;
 
 use super::Share;
 use super::lock::{Footprint, key_hash};
 use crate::command::{Args, Command, Merge, OwnedArgs};
-use crate::ids::ReactorId;
+use crate::ids::{ConnId, ReactorId};
 use crate::mesh::SessionBits;
 
 /// One command of a train.
@@ -35,27 +38,26 @@ impl Scattered {
 }
 
 /// Shared by all shards that have a part in it.
-#[derive(Debug, Default)]
-pub struct Train(pub Vec<Scattered>);
+#[derive(Debug)]
+pub struct Train {
+    /// Whose commands they are.
+    pub conn: ConnId,
+    pub commands: Vec<Scattered>,
+}
 
 impl Train {
     /// The shards that have a part in it, in their order.
     pub fn shards(&self) -> Vec<ReactorId> {
         let mut shards: Vec<_> =
-            self.0.iter().flat_map(|scattered| &scattered.shares).map(|share| share.shard).collect();
+            self.commands.iter().flat_map(|scattered| &scattered.shares).map(|share| share.shard).collect();
         shards.sort_unstable();
         shards.dedup();
         shards
     }
 
-    /// Keys of all its commands, each as often as it is named.
-    pub fn keys(&self) -> usize {
-        self.0.iter().map(Scattered::keys).sum()
-    }
-
     /// The locks that a shard's part needs.
     pub fn footprint(&self, shard: ReactorId) -> Footprint {
-        let shares = self.0.iter().filter_map(|scattered| Some((scattered, scattered.share(shard)?)));
+        let shares = self.commands.iter().filter_map(|scattered| Some((scattered, scattered.share(shard)?)));
         Footprint::keys(shares.flat_map(|(scattered, share)| {
             let args = scattered.args.as_args();
             share.keys.iter().map(move |&(index, writes)| (key_hash(args.at(index)), writes))
@@ -65,7 +67,7 @@ impl Train {
     /// A shard's part: every command of which it owns keys, with those keys alone.
     pub fn run(&self, shard: ReactorId, mut run: impl FnMut(&Scattered, Args<'_>)) {
         let mut spans = Vec::new();
-        for scattered in &self.0 {
+        for scattered in &self.commands {
             if let Some(share) = scattered.share(shard) {
                 run(scattered, share_of(scattered.command, scattered.args.as_args(), share, &mut spans));
             }

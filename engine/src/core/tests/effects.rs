@@ -218,3 +218,21 @@ fn with_the_journal_off_nothing_is_kept() {
         assert_eq!(effects(&mut cores), "", "{command}");
     }
 }
+
+/// A block that runs step by step: what a read of several shards removes is journalled with the block, not with whatever
+/// the other shard does for another block later.
+#[test]
+fn what_a_read_in_a_block_removes_is_journalled_with_the_block() {
+    let mut cores = Cores::new(2, |_| ());
+    cores.all.iter_mut().for_each(|core| core.set_journalled(true));
+    let client = cores.connect_to(0);
+    let (here, there) = (cores.key_of(0), cores.key_of(1));
+    cores.call(client, &format!("SET {there} old PX 1"));
+    cores.now_ms += 10;
+    effects(&mut cores);
+    for line in ["MULTI", "PUBLISH c x", &format!("MGET {here} {there}"), "EXEC"] {
+        cores.call(client, line);
+    }
+    (0..4).for_each(|_| cores.run());
+    assert_eq!(effects(&mut cores), format!("DEL {there}"));
+}
