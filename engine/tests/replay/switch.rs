@@ -250,6 +250,35 @@ fn switch_under_writes(seed: u64) -> Switch {
     switch
 }
 
+/// The disk fails just then, so that it takes until nobody tries any more.
+#[test]
+fn replies_wait_for_what_was_journalled_before_it_ended() {
+    let config = Config { appendonly: false, appendfsync: AppendFsync::Always, ..Config::default() };
+    let mut world = World::configured(0, 1, 1, config);
+    let mut switch = Switch::new(&mut world);
+    while !switch.is_on() {
+        switch.go_on(&mut world);
+        world.run();
+    }
+    switch.disk.fail_after(0, std::io::ErrorKind::StorageFull);
+    world.clients[0].request(&["SET", "a", "1"]);
+    world.run();
+    assert_eq!(world.clients[0].reply(), None, "it is not durable");
+    switch.end(&mut world);
+    world.run();
+    switch.go_on(&mut world);
+    assert!(matches!(switch.progress, Progress::Finishing(_)), "all shards have ended it");
+    world.run();
+    assert_eq!(world.clients[0].reply(), None, "it is not durable yet");
+    switch.go_on(&mut world);
+    world.run();
+    assert!(matches!(switch.progress, Progress::Off));
+    assert_eq!(world.clients[0].reply(), Some(Value::Simple(b"OK".to_vec())));
+    world.clients[0].request(&["SET", "a", "2"]);
+    world.run();
+    assert_eq!(world.clients[0].reply(), Some(Value::Simple(b"OK".to_vec())), "nothing is refused");
+}
+
 /// With commands of all families: once the journal has begun, what is on disk is what there is.
 #[test]
 fn what_is_done_after_the_journal_has_begun_is_there() {
