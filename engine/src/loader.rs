@@ -53,19 +53,23 @@ impl LoadError {
     /// With the place in the journal, if it is about a batch of it.
     fn placed(self, disk: &Directory) -> Self {
         let Self::Effect(LoadFailure { stamp: Some(stamp), effect }) = &self else { return self };
-        match refusal(disk, *stamp, effect.to_string()) {
+        match reread(disk, *stamp, |replay| replay.effect_refusal(*stamp, effect.to_string())) {
             Ok(Some(refusal)) | Err(refusal) => Self::Refused(refusal),
             Ok(None) => self,
         }
     }
 }
 
-/// Reads up to the batch once more: only its stamp is known.
-fn refusal(disk: &Directory, stamp: Stamp, what: String) -> Result<Option<Refusal>, Refusal> {
+/// Reads up to the batch once more, and asks about it: only its stamp is known.
+fn reread<T>(
+    disk: &Directory,
+    stamp: Stamp,
+    ask: impl FnOnce(&Replay<'_, Directory>) -> T,
+) -> Result<Option<T>, Refusal> {
     let mut replay = Replay::open(disk)?;
     while let Some((at, _)) = replay.next_batch()? {
         if at == stamp {
-            return Ok(Some(replay.effect_refusal(stamp, what)));
+            return Ok(Some(ask(&replay)));
         }
     }
     Ok(None)
@@ -95,12 +99,12 @@ pub fn load(plant: &Plant, shared: &Shared) -> Result<Files<Directory>, LoadErro
         loader.take_snapshot(&replay, &snapshot)?;
     }
     loader.take_journal(&mut replay).map_err(|error| error.placed(&disk))?;
-    if let Some((failed, first)) = shared.loads.failed() {
-        let what =
-            format!("the first of {failed} commands that took effect when they were written, and failed now");
-        if let Some(refusal) = refusal(&disk, first, what)? {
-            tracing::error!("The data may not be what they were: {refusal}");
-        }
+    if let Some((failed, first)) = shared.loads.failed()
+        && let Some(place) = reread(&disk, first, |replay| replay.place(first))?
+    {
+        tracing::error!(
+            "The data may not be what they were: {place}: the first of {failed} commands that took effect when they were written, and failed now"
+        );
     }
     let mut recovered = replay.finish()?;
     if recovered.torn.is_some() {

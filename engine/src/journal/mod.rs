@@ -66,7 +66,7 @@ pub use files::Files;
 pub use group::{GROUP_HEADER_LEN, Group, GroupHeader, Place};
 pub use header::{FORMAT_VERSION, HeaderError};
 pub use manifest::{Listed, Manifest, ManifestError, StoreError};
-pub use recover::{Recovered, Refusal, Replay};
+pub use recover::{BatchPlace, Recovered, Refusal, Replay};
 pub use snapshot::{
     CHUNK_BYTES, Chunk, ChunkPlace, Clock, Keys, NewSnapshot, ReadChunk, Snapshot, SnapshotEntry,
     SnapshotError, SnapshotHead, Tally, Totals,

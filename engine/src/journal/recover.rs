@@ -2,6 +2,7 @@
 //!
 //! Reading changes nothing: cutting is asked for (see `cut`).
 
+use std::fmt;
 use std::io;
 use std::path::{Path, PathBuf};
 
@@ -46,6 +47,22 @@ fn verdict(ending: Ending, is_last: bool) -> Verdict {
     row.map_or(Damage, |&(_, last, earlier)| if is_last { last } else { earlier })
 }
 
+/// Where a batch is.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct BatchPlace {
+    pub path: PathBuf,
+    /// The byte at which the group begins that the batch is in.
+    pub at: u64,
+    pub stamp: Stamp,
+}
+
+impl fmt::Display for BatchPlace {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { path, at, stamp } = self;
+        write!(f, "{}: in the group at byte {at}, of stamp {}", path.display(), stamp.0)
+    }
+}
+
 /// Why the state cannot be read.
 #[derive(Debug, thiserror::Error)]
 pub enum Refusal {
@@ -53,8 +70,8 @@ pub enum Refusal {
     Io { path: PathBuf, cause: io::Error },
     #[error("{}: {what}", path.display())]
     Newer { path: PathBuf, what: String },
-    #[error("{}: in the group at byte {at}, of stamp {}: {what}. Nothing has been changed. To have what is before it, keep a copy of the directory, cut the file there (truncate -s {at}), and have `bobbin-server check {} --repair` put the files after it aside", path.display(), stamp.0, dir.display())]
-    Effect { dir: PathBuf, path: PathBuf, at: u64, stamp: Stamp, what: String },
+    #[error("{place}: {what}. Nothing has been changed. To have what is before it, keep a copy of the directory, cut the file there (truncate -s {}), and have `bobbin-server check {} --repair` put the files after it aside", place.at, dir.display())]
+    Effect { dir: PathBuf, place: BatchPlace, what: String },
     #[error("{} is damaged at byte {at}: {what}. Nothing has been changed. {}", path.display(), remedy(dir, *cut))]
     Damaged {
         dir: PathBuf,
@@ -181,11 +198,15 @@ impl<'d, D: Disk> Replay<'d, D> {
         batch.map_err(|cause| io_refusal(self.disk, &self.manifest.journal_name(self.journal), cause))
     }
 
+    /// Where the batch last read is, which has this stamp.
+    pub fn place(&self, stamp: Stamp) -> BatchPlace {
+        let path = self.disk.path().join(self.manifest.journal_name(self.journal));
+        BatchPlace { path, at: self.scan.as_ref().map_or(0, Scan::group_at), stamp }
+    }
+
     /// Why the state ends before the batch last read: it is whole, and cannot be done again.
     pub fn effect_refusal(&self, stamp: Stamp, what: String) -> Refusal {
-        let path = self.disk.path().join(self.manifest.journal_name(self.journal));
-        let at = self.scan.as_ref().map_or(0, Scan::group_at);
-        Refusal::Effect { dir: self.disk.path().to_owned(), path, at, stamp, what }
+        Refusal::Effect { dir: self.disk.path().to_owned(), place: self.place(stamp), what }
     }
 
     /// What has been read, once there is no more.

@@ -181,6 +181,9 @@ fn a_command_of_the_journal_that_fails_is_told_with_its_place() {
                 && log.contains(&format!("{place}the first of 1 commands ")),
             "{log}"
         );
+        // The place, and no advice: that one would cut off what has been loaded.
+        let told = log.lines().find(|line| line.contains("The data may not be what they were"));
+        assert!(told.is_some_and(|line| line.ends_with("and failed now")), "{log}");
         assert_eq!(server.connect().run("EXISTS k l after"), Value::Int(3));
     }
 }
