@@ -272,17 +272,56 @@ fn an_import_that_is_told_to_stop_leaves_nothing() {
     assert_eq!(imported.keys, 41);
 }
 
-/// A journal of one batch, with an end that a crash has torn.
-fn torn(data: &TempDir) {
+/// A journal of these commands, a batch and a group for each, and then these bytes. Returns its file, and where each
+/// group begins.
+fn journal(data: &TempDir, commands: &[&str], end: &[u8]) -> (PathBuf, Vec<u64>) {
     let disk = Directory::make(data.path().join("appendonlydir")).expect("a directory");
     let mut recovered = Replay::open(&disk).expect("a state").finish().expect("a state");
     let (facts, file, _) = recovered.begin(&disk, 7, 0).expect("there is room");
-    let (mut group, at) = (Group::new(recovered.next), JournalFile::HEADER_LEN);
-    let mut batch = Batch::default();
-    batch.push(0, [&b"SET"[..], b"k", b"v"].into_iter());
-    group.push(group.next(), batch.bytes());
-    let bytes = [group.seal(facts.place(at), at), b"torn"].concat();
-    file.write_all_at(&bytes, at).expect("there is room");
+    let (mut group, mut at, mut places) = (Group::new(recovered.next), JournalFile::HEADER_LEN, Vec::new());
+    for command in commands {
+        let mut batch = Batch::default();
+        let words: Vec<&[u8]> = command.split(' ').map(str::as_bytes).collect();
+        batch.push(0, words.into_iter());
+        group.push(group.next(), batch.bytes());
+        let bytes = group.seal(facts.place(at), at);
+        file.write_all_at(bytes, at).expect("there is room");
+        places.push(at);
+        at += bytes.len() as u64;
+        group.restart();
+    }
+    file.write_all_at(end, at).expect("there is room");
+    (disk.path().join(facts.id.to_string()), places)
+}
+
+/// A journal of one batch, with an end that a crash has torn.
+fn torn(data: &TempDir) {
+    journal(data, &["SET k v"], b"torn");
+}
+
+/// What a start passes over does not stop an export either, and is told with the place of the first. What a start does
+/// not know is refused.
+#[test]
+fn commands_that_fail_are_told_and_passed_over() {
+    let (data, to) = (dir(), dir());
+    let (path, places) = journal(&data, &["SET k v", "INCR k", "SET l v", "INCR l"], b"");
+    let export = exporting(data.path(), &to.path().join("dump.rdb"));
+    let mut said = Vec::new();
+    let exported = export.run(&mut Meter::new(&mut said, false), &Stop::default()).expect("a start loads it");
+    assert_eq!(exported.keys, 2);
+    let said = String::from_utf8(said).expect("text");
+    let place = format!("{}: in the group at byte {}, of stamp 2: ", path.display(), places[1]);
+    assert!(said.contains(&place) && said.contains("again: INCR k: -ERR value is not an integer"), "{said}");
+    assert!(said.contains("the first of 2 that fail") && !said.contains("truncate"), "{said}");
+
+    let data = dir();
+    let (path, places) = journal(&data, &["SET k v", "NOSUCH k"], b"");
+    let export = exporting(data.path(), &to.path().join("other.rdb"));
+    let error = export.run(&mut Meter::new(io::sink(), false), &Stop::default()).expect_err("no command");
+    let place = format!("{}: in the group at byte {}, of stamp 2: ", path.display(), places[1]);
+    assert!(matches!(error, ExportError::Refused(Refusal::Effect { .. })), "{error}");
+    assert!(error.to_string().starts_with(&place), "{error}");
+    assert_eq!(names(to.path()), ["dump.rdb"]);
 }
 
 #[test]

@@ -13,12 +13,12 @@ use std::time::{SystemTime, UNIX_EPOCH};
 
 use tempfile::NamedTempFile;
 
-use super::offline::Offline;
+use super::offline::{Failures, Offline};
 use super::{Meter, Stop, Stopped};
 use crate::config::Config;
 use crate::core::UnknownEffect;
 use crate::extent::Extent;
-use crate::journal::{Directory, Disk, DiskFile, Recovered, Refusal, Replay, Snapshot};
+use crate::journal::{BatchPlace, Directory, Disk, DiskFile, Recovered, Refusal, Replay, Snapshot};
 use crate::limits::REDIS_VERSION;
 use crate::rdb::{Checksum, Compression, FileWriter};
 use crate::startup::data_dir::{DataDir, DataDirError};
@@ -184,17 +184,45 @@ impl Export {
             }
         }
         let snapshot_bytes = extent.done;
+        let mut failed = Failed::default();
         while let Some((stamp, batch)) = replay.next_batch()? {
             stop.check()?;
-            offline.take_batch(batch).map_err(|effect| match effect {
+            let failures = offline.take_batch(batch).map_err(|effect| match effect {
                 UnknownEffect::Database(_) => effect.into(),
                 other => ExportError::Refused(replay.effect_refusal(stamp, other.to_string())),
             })?;
+            failed.take(failures, || replay.place(stamp));
             extent.done = snapshot_bytes + replay.journal_extent().done;
             meter.show(extent, offline.keyspace().len() as u64);
         }
+        failed.tell(meter);
         tell_if_torn(&replay.finish()?, meter);
         Ok(offline)
+    }
+}
+
+/// Commands of the journal that have failed.
+#[derive(Debug, Default)]
+struct Failed {
+    count: u64,
+    first: Option<(BatchPlace, UnknownEffect)>,
+}
+
+impl Failed {
+    fn take(&mut self, failures: Failures, place: impl FnOnce() -> BatchPlace) {
+        self.count += failures.count;
+        if self.first.is_none() {
+            self.first = failures.first.map(|first| (place(), first));
+        }
+    }
+
+    fn tell(&self, meter: &mut Meter<impl Write>) {
+        if let Some((place, first)) = &self.first {
+            meter.warn(format_args!(
+                "what is exported may not be what the data were: {place}: {first}; it is the first of {} that fail. It is what a start goes on with, unless propagation-error-behavior is panic",
+                self.count
+            ));
+        }
     }
 }
 

@@ -14,7 +14,9 @@
 //!
 //! Invariants:
 //! - A file or a state is there whole or not at all, whatever ends the work: a crash, a full disk, a signal.
-//! - What is exported is a state the database was in, as a start would load it. Nothing of it is changed.
+//! - What is exported is what a start loads of the same files, or the last snapshot. Commands of the journal that fail
+//!   are told, and passed over, as by a start whose `propagation-error-behavior` is not `panic`. No file of the state is
+//!   changed.
 //! - Nothing is overwritten unless that is asked for.
 //!
 //! An import holds a value at a time and a chunk; an export of a snapshot alone as well. With a journal behind it the

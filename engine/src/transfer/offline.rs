@@ -34,11 +34,59 @@ impl Offline {
         self.core.load_some().map(|_| ()).map_err(|failure| failure.effect)
     }
 
-    pub(super) fn take_batch(&mut self, batch: &[u8]) -> Result<(), UnknownEffect> {
+    /// Commands that fail are passed over, as a start does unless `propagation-error-behavior` says otherwise.
+    pub(super) fn take_batch(&mut self, batch: &[u8]) -> Result<Failures, UnknownEffect> {
+        let mut failures = Failures::default();
         for command in Commands::of(batch).flatten() {
             let args = OwnedArgs::new(command.args);
-            self.core.replay(command.database as usize, command.at_ms, args.as_args())?;
+            match self.core.replay(command.database as usize, command.at_ms, args.as_args()) {
+                Err(failed @ UnknownEffect::Failed { .. }) => failures.note(failed),
+                done => done?,
+            }
         }
-        Ok(())
+        Ok(failures)
+    }
+}
+
+/// Commands of a batch that took effect when they were written, and failed now.
+#[derive(Debug, Default)]
+pub(super) struct Failures {
+    pub(super) count: u64,
+    pub(super) first: Option<UnknownEffect>,
+}
+
+impl Failures {
+    fn note(&mut self, failed: UnknownEffect) {
+        self.count += 1;
+        self.first.get_or_insert(failed);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::journal::Batch;
+
+    fn take(offline: &mut Offline, commands: &[Vec<&[u8]>]) -> Failures {
+        let mut batch = Batch::default();
+        commands.iter().for_each(|words| batch.push(0, words.iter().copied()));
+        offline.take_batch(batch.bytes()).expect("commands that there are")
+    }
+
+    #[test]
+    fn commands_behind_one_that_fails_are_done() {
+        let mut offline = Offline::new(16);
+        let incr: Vec<&[u8]> = vec![b"INCR", b"k"];
+        let failures =
+            take(&mut offline, &[vec![b"SET", b"k", b"v"], incr.clone(), incr, vec![b"SET", b"l", b"v"]]);
+        assert_eq!(failures.count, 2);
+        assert!(
+            failures
+                .first
+                .expect("there are two")
+                .to_string()
+                .ends_with("again: INCR k: -ERR value is not an integer or out of range")
+        );
+        assert_eq!(offline.keyspace().iter().map(|db| db.len()).sum::<usize>(), 2);
     }
 }
