@@ -9,6 +9,9 @@ use crate::ids::ReactorId;
 use crate::journal::{Clock, Commands, ReadChunk};
 use crate::store::Keyspace;
 
+/// Allocations freed in a step.
+const FREE_BUDGET: usize = 1 << 20;
+
 #[derive(Debug)]
 pub(super) struct Offline {
     core: Core,
@@ -44,7 +47,13 @@ impl Offline {
                 done => done?,
             }
         }
+        self.free();
         Ok(failures)
+    }
+
+    /// Frees what has been deleted, which a server does between commands.
+    fn free(&mut self) {
+        while self.core.shard.keyspace.free_step(FREE_BUDGET) {}
     }
 }
 
@@ -71,6 +80,20 @@ mod tests {
         let mut batch = Batch::default();
         commands.iter().for_each(|words| batch.push(0, words.iter().copied()));
         offline.take_batch(batch.bytes()).expect("commands that there are")
+    }
+
+    #[test]
+    fn what_is_deleted_is_freed() {
+        let members: Vec<String> = (0..1000).map(|nth| format!("member {nth}")).collect();
+        let filled = |command: &'static [u8], key: &'static [u8]| {
+            [command, key].into_iter().chain(members.iter().map(|member| member.as_bytes())).collect()
+        };
+        let mut offline = Offline::new(16);
+        for gone in [vec![&b"DEL"[..], b"l", b"s"], vec![&b"FLUSHALL"[..]]] {
+            take(&mut offline, &[filled(b"RPUSH", b"l"), filled(b"SADD", b"s"), gone]);
+            assert!(offline.keyspace().iter().all(|db| db.is_empty()));
+            assert!(!offline.core.shard.keyspace.free_step(0), "something is left to free");
+        }
     }
 
     #[test]
