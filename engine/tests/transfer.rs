@@ -3,6 +3,8 @@
 use std::cell::Cell;
 use std::fs;
 use std::io::{self, Write};
+use std::os::unix::fs::PermissionsExt as _;
+use std::os::unix::process::CommandExt as _;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
@@ -12,6 +14,7 @@ use bobbin_engine::journal::{
     Refusal, Replay, SnapshotHead,
 };
 use bobbin_engine::rdb::{Checksum, Compression, FileWriter};
+use bobbin_engine::startup::data_dir::DataDir;
 use bobbin_engine::store::Entry;
 use bobbin_engine::transfer::{
     Export, ExportError, Import, ImportError, Imported, Meter, Readers, Source, Stop,
@@ -351,6 +354,41 @@ fn a_torn_end_is_told_and_left_as_it_is() {
     let said = String::from_utf8(said).expect("text");
     assert!(said.starts_with("bobbin-server: the end of the journal was torn by a crash"), "{said}");
     assert_eq!(read(), before);
+}
+
+/// Somebody who may read the files, and write none of them.
+#[test]
+fn a_reader_without_the_right_to_write_exports_nothing_while_a_server_runs() {
+    const NOBODY: u32 = 65_534;
+    let (data, to) = (dir(), dir());
+    journal(&data, &["SET k v"], b"");
+    let held = DataDir::hold(data.path()).expect("nobody has it");
+    let allow = |path: &Path, mode| {
+        fs::set_permissions(path, fs::Permissions::from_mode(mode)).expect("it is ours");
+    };
+    allow(&data.path().join("bobbin.lock"), 0o444);
+    allow(data.path(), 0o555);
+    allow(to.path(), 0o777);
+    // Whoever is somebody else may not reach the program where it was built.
+    let program = to.path().join("bobbin-server");
+    fs::copy(env!("CARGO_BIN_EXE_bobbin-server"), &program).expect("there is room");
+    let run = || {
+        let mut command = Command::new(&program);
+        if rustix::process::geteuid().is_root() {
+            command.uid(NOBODY);
+        }
+        let output = command.arg("export").arg(data.path()).arg(to.path().join("dump.rdb")).output();
+        let output = output.expect("it runs");
+        (output.status.success(), String::from_utf8_lossy(&output.stderr).into_owned())
+    };
+    let (is_done, said) = run();
+    let holder = format!("is in use by process {}.", std::process::id());
+    assert!(!is_done && said.contains(&holder), "{said}");
+    drop(held);
+    let (is_done, said) = run();
+    assert!(is_done, "{said}");
+    assert_eq!(names(to.path()), ["bobbin-server", "dump.rdb"]);
+    allow(data.path(), 0o755);
 }
 
 /// The process itself: fed through a pipe, so that the signal comes in the middle.

@@ -25,6 +25,8 @@ pub enum DataDirError {
     NotWritable { path: PathBuf, cause: io::Error, user: u32 },
     #[error("the data directory {} is in use by {holder}. Stop that server first, or name another directory with --dir", path.display())]
     InUse { path: PathBuf, holder: String },
+    #[error("can't tell whether a server runs on {}: its {LOCK_NAME}: {cause}. Run this as the server's user", path.display())]
+    Unknown { path: PathBuf, cause: io::Error },
 }
 
 /// The directory, held as long as this lives.
@@ -53,14 +55,14 @@ impl DataDir {
         hold(path, lock).map(|lock| Self { path: path.to_owned(), _lock: lock })
     }
 
-    /// The same, unless no server has ever held it or it may only be read: then nobody writes to it.
+    /// The same for whoever only reads, unless no server has ever held it. The right to read the lock is enough.
     pub fn hold_if_used(path: &Path) -> Result<Option<Self>, DataDirError> {
-        if !path.join(LOCK_NAME).exists() {
-            return Ok(None);
-        }
-        match Self::hold(path) {
-            Err(DataDirError::NotWritable { .. }) => Ok(None),
-            held => held.map(Some),
+        let name = path.join(LOCK_NAME);
+        let lock = OpenOptions::new().read(true).write(true).open(&name).or_else(|_| File::open(&name));
+        match lock {
+            Ok(lock) => hold(path, lock).map(|lock| Some(Self { path: path.to_owned(), _lock: lock })),
+            Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
+            Err(cause) => Err(DataDirError::Unknown { path: path.to_owned(), cause }),
         }
     }
 
@@ -93,18 +95,17 @@ fn open_lock(path: &Path) -> Result<File, DataDirError> {
 }
 
 fn hold(path: &Path, mut lock: File) -> Result<File, DataDirError> {
-    let user = rustix::process::geteuid().as_raw();
-    let not_writable = |cause| DataDirError::NotWritable { path: path.to_owned(), cause, user };
     match lock.try_lock() {
         Ok(()) => {
-            lock.set_len(0).map_err(not_writable)?;
-            writeln!(lock, "{}", std::process::id()).map_err(not_writable)?;
+            // The number is for a message. Without it, where the disk is full or the file may only be read, the lock
+            // is held all the same.
+            let _ = lock.set_len(0).and_then(|()| writeln!(lock, "{}", std::process::id()));
             Ok(lock)
         }
         Err(TryLockError::WouldBlock) => {
             Err(DataDirError::InUse { path: path.to_owned(), holder: holder(&mut lock) })
         }
-        Err(TryLockError::Error(cause)) => Err(not_writable(cause)),
+        Err(TryLockError::Error(cause)) => Err(DataDirError::Unknown { path: path.to_owned(), cause }),
     }
 }
 
@@ -143,6 +144,34 @@ mod tests {
         assert!(text.contains(&format!("is in use by process {}.", std::process::id())), "{text}");
         drop(first);
         assert!(DataDir::open(&in_dir(dir.path())).is_ok());
+    }
+
+    /// Nor does it matter that the holder's number cannot be written.
+    #[test]
+    fn a_lock_that_may_only_be_read_is_held_as_well() {
+        let dir = tempfile::tempdir().unwrap();
+        let read_only = || hold(dir.path(), File::open(dir.path().join(LOCK_NAME)).unwrap());
+        let server = DataDir::open(&in_dir(dir.path())).unwrap();
+        assert!(matches!(read_only(), Err(DataDirError::InUse { .. })));
+        drop(server);
+        let reader = read_only().unwrap();
+        assert!(matches!(DataDir::open(&in_dir(dir.path())), Err(DataDirError::InUse { .. })));
+        drop(reader);
+        assert!(DataDir::open(&in_dir(dir.path())).is_ok());
+    }
+
+    #[test]
+    fn who_only_reads_makes_no_lock() {
+        let dir = tempfile::tempdir().unwrap();
+        assert!(DataDir::hold_if_used(dir.path()).unwrap().is_none());
+        assert_eq!(fs::read_dir(dir.path()).unwrap().count(), 0);
+        // Nor is a lock that cannot be opened taken for none: one that leads to itself.
+        std::os::unix::fs::symlink(LOCK_NAME, dir.path().join(LOCK_NAME)).unwrap();
+        let text = DataDir::hold_if_used(dir.path()).unwrap_err().to_string();
+        assert!(
+            text.starts_with("can't tell whether a server runs on ") && text.contains(LOCK_NAME),
+            "{text}"
+        );
     }
 
     #[test]
