@@ -195,6 +195,24 @@ fn what_is_no_dump_file_is_refused_with_a_reason() {
     assert!(read_file(&sealed[..], Checksum::Ignored).is_ok());
 }
 
+/// They are signed, and the older form has no word for never. Which keys redis-server 7.0.15 loads of this file, and
+/// which it finds over, was looked at.
+#[test]
+fn deadlines_before_the_epoch_are_over() {
+    let between = [
+        &b"\xfc\xff\xff\xff\xff\xff\xff\xff\xff\x00\x01a\x01x"[..],
+        b"\xfc\xfe\xff\xff\xff\xff\xff\xff\xff\x00\x01b\x01x",
+        b"\xfd\xff\xff\xff\xff\x00\x01c\x01x",
+        b"\xfd\xff\xff\xff\x7f\x00\x01d\x01x",
+        b"\xfc\xff\xff\xff\xff\xff\xff\xff\x7f\x00\x01e\x01x",
+    ]
+    .concat();
+    let keys = read_file(&unsealed("0010", &between)[..], Checksum::Checked).expect("a file");
+    let deadlines: Vec<_> = keys.iter().map(|key| key.entry.expiry()).collect();
+    let last = i64::MAX.cast_unsigned();
+    assert_eq!(deadlines, [None, Some(0), Some(0), Some(i32::MAX as u64 * 1000), Some(last)]);
+}
+
 /// Files up to version 4 have no checksum.
 #[test]
 fn old_files_end_without_a_checksum() {

@@ -7,8 +7,8 @@
 //!  F7  module  pieces  00                  what a module keeps beside its keys
 //!  FE  number                              the keys that follow are in this database
 //!  FB  keys  expiring                      so many of them, about
-//!    FC  u64 LE                            Unix milliseconds │ the next key
-//!    FD  u32 LE                            Unix seconds      │ expires
+//!    FC  i64 LE                            Unix milliseconds, or -1 for never │ the next key
+//!    FD  i32 LE                            Unix seconds                       │ expires
 //!    F8  seconds                           it has not been used for so long
 //!    F9  u8                                how often it is used
 //!    type  key  value                      the key

@@ -117,9 +117,13 @@ impl<R: Read> FileReader<R> {
         loop {
             let [first] = self.window.array()?;
             match first {
-                opcode::EXPIRES_MS => expiry_ms = Some(u64::from_le_bytes(self.window.array()?)),
+                opcode::EXPIRES_MS => {
+                    let at_ms = i64::from_le_bytes(self.window.array()?);
+                    expiry_ms = (at_ms != NO_EXPIRY).then_some(since_epoch(at_ms));
+                }
                 opcode::EXPIRES_SECS => {
-                    expiry_ms = Some(u64::from(u32::from_le_bytes(self.window.array()?)) * 1000);
+                    let at_secs = i32::from_le_bytes(self.window.array()?);
+                    expiry_ms = Some(since_epoch(i64::from(at_secs) * 1000));
                 }
                 opcode::IDLE => access = Some(Access::IdleSecs(self.window.length()?)),
                 opcode::FREQUENCY => access = Some(Access::Frequency(self.window.array::<1>()?[0])),
@@ -213,6 +217,14 @@ impl<R: Read> FileReader<R> {
             }
         }
     }
+}
+
+/// In place of a deadline in milliseconds. Source: redis-server 7.0.15.
+const NO_EXPIRY: i64 = -1;
+
+/// What is over before time began is over.
+fn since_epoch(at_ms: i64) -> u64 {
+    at_ms.max(0).cast_unsigned()
 }
 
 /// In place of a checksum, where `rdbchecksum` was off.
