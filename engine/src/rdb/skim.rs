@@ -61,15 +61,26 @@ pub(super) fn length<P: Pieces>(pieces: &mut P) -> Result<u64, P::Failure> {
 }
 
 pub(super) fn skip_string<P: Pieces>(pieces: &mut P) -> Result<(), P::Failure> {
-    match head(pieces)? {
-        Head::Length(len) => pieces.skip(len),
-        Head::Int(_) => Ok(()),
-        Head::Compressed => {
-            let packed_len = length(pieces)?;
-            length(pieces)?;
-            pieces.skip(packed_len)
-        }
-    }
+    let lens = string_lens(pieces)?;
+    pieces.skip(lens.stored)
+}
+
+/// How long a string is, in bytes.
+pub(super) struct StringLens {
+    /// Behind its head.
+    pub(super) stored: u64,
+    /// Once it is unpacked; not known of a number.
+    pub(super) unpacked: u64,
+}
+
+/// Goes past the head of a string.
+#[inline]
+pub(super) fn string_lens<P: Pieces>(pieces: &mut P) -> Result<StringLens, P::Failure> {
+    Ok(match head(pieces)? {
+        Head::Length(len) => StringLens { stored: len, unpacked: len },
+        Head::Int(_) => StringLens { stored: 0, unpacked: 0 },
+        Head::Compressed => StringLens { stored: length(pieces)?, unpacked: length(pieces)? },
+    })
 }
 
 /// Goes to the end of a value that is written as said.

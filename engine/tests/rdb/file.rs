@@ -220,6 +220,21 @@ fn old_files_end_without_a_checksum() {
     assert!(matches!(cause(b"REDIS0005\x00\x01k\x01v\xff").1, Cause::Value(Error::Truncated)));
 }
 
+/// It is known by its length: none of its bytes is asked for, and none is here.
+#[test]
+fn a_key_of_4_gib_is_refused_where_it_begins() {
+    let refused = |key: &[u8]| {
+        let bytes = unsealed("0010", &[b"\x00", key].concat());
+        let mut file = FileReader::open(&bytes[..], Checksum::Checked, usize::MAX).expect("a file");
+        let error = file.next_item().expect_err("it is too long");
+        error.to_string()
+    };
+    let text = "a key of 4294967296 bytes, of which there may be 4294967295";
+    assert_eq!(refused(b"\x81\0\0\0\x01\0\0\0\0"), format!("at byte 19: {text}"));
+    assert_eq!(refused(b"\xc3\x05\x81\0\0\0\x01\0\0\0\0"), format!("at byte 21: {text}"));
+    assert_eq!(refused(b"\x80\xff\xff\xff\xff"), "at byte 15: the bytes end before the value does");
+}
+
 /// A few bytes that claim hundreds of millions.
 #[test]
 fn claims_are_not_believed() {

@@ -28,7 +28,8 @@
 //! is written a bounded number. What a length claims is not allocated before as many bytes have come. Whatever the
 //! bytes, they are read or refused with the offset; never is half a key read.
 //!
-//! Refused: files of versions beyond Redis 7.4's, keys whose values only a module understands, functions of Redis 7.0
+//! Refused: files of versions beyond Redis 7.4's, keys of 4 GiB and more, keys whose values only a module understands,
+//! functions of Redis 7.0
 //! before it was released, and whatever follows the end: that is how an append-only file with a preamble looks, and
 //! passing over its commands would lose them. Told, and passed over: functions, what modules keep beside their keys.
 //!
@@ -93,6 +94,8 @@ pub enum Cause {
     Version(u16),
     #[error("{0} is the type of no value, and begins nothing else")]
     Opcode(u8),
+    #[error("a key of {len} bytes, of which there may be {max}")]
+    TooLong { len: u64, max: u64 },
     #[error("the key {} has a value that only the module {module} understands", key.escape_ascii())]
     ModuleValue { key: Vec<u8>, module: String },
     #[error("functions of a version of Redis that was not released")]

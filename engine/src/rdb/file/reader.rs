@@ -173,14 +173,14 @@ impl<R: Read> FileReader<R> {
             None if matches!(number, MODULE_VALUE_OLD | MODULE_VALUE) => return Err(self.module_value()?),
             None => return Err(Cause::Opcode(number)),
         };
-        keep_string(&mut self.window, &mut self.key)?;
+        keep(&mut self.window, KEY_LEN_MAX, &mut self.key)?;
         let value_from = self.window.used();
         skim::skip_value(&mut self.window, value_type)?;
         Ok(Found::Key { expiry_ms, access, value_type, value_from })
     }
 
     fn module_value(&mut self) -> Result<Cause, Cause> {
-        keep_string(&mut self.window, &mut self.key)?;
+        keep(&mut self.window, KEY_LEN_MAX, &mut self.key)?;
         let module = module_name(self.window.length()?);
         Ok(Cause::ModuleValue { key: self.key.clone(), module })
     }
@@ -227,6 +227,9 @@ fn since_epoch(at_ms: i64) -> u64 {
     at_ms.max(0).cast_unsigned()
 }
 
+/// A longer key fits into no entry.
+const KEY_LEN_MAX: u64 = u32::MAX as u64;
+
 /// In place of a checksum, where `rdbchecksum` was off.
 const NO_CHECKSUM: u64 = 0;
 
@@ -247,8 +250,12 @@ fn version<R: Read>(window: &mut Window<R>) -> Result<u16, Cause> {
 }
 
 fn keep_string<R: Read>(window: &mut Window<R>, kept: &mut Scratch) -> Result<(), Cause> {
+    keep(window, u64::MAX, kept)
+}
+
+fn keep<R: Read>(window: &mut Window<R>, len_max: u64, kept: &mut Scratch) -> Result<(), Cause> {
     let mut scratch = Scratch::new();
-    let bytes = window.string(&mut scratch)?;
+    let bytes = window.string(len_max, &mut scratch)?;
     kept.clear();
     kept.extend_from_slice(bytes);
     Ok(())

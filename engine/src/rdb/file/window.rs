@@ -66,10 +66,18 @@ impl<R: Read> Window<R> {
         skim::length(self)
     }
 
-    /// Reads a string, in place or in the scratch.
-    pub(super) fn string<'s>(&'s mut self, scratch: &'s mut Scratch) -> Result<&'s [u8], Cause> {
+    /// Reads a string of at most `len_max` bytes, in place or in the scratch. None of one that is longer.
+    pub(super) fn string<'s>(
+        &'s mut self,
+        len_max: u64,
+        scratch: &'s mut Scratch,
+    ) -> Result<&'s [u8], Cause> {
         let from = self.used();
-        skim::skip_string(self)?;
+        let lens = skim::string_lens(self)?;
+        if lens.unpacked > len_max {
+            return Err(Cause::TooLong { len: lens.unpacked, max: len_max });
+        }
+        self.skip(lens.stored)?;
         Ok(Reader::new(self.in_use(from), self.string_len_max).string(scratch)?)
     }
 
