@@ -116,7 +116,7 @@ impl Totals {
         self.with_volatile_fields = self.with_volatile_fields - usize::from(before) + usize::from(after);
     }
 
-    /// Follows a change of what the entry of a key holds, in bytes. The key is asked for only if it is large.
+    /// Follows a change of what the entry of a key holds, in bytes as [`Entry::memory`] has them. The key is asked for only if it is large.
     #[inline]
     pub(crate) fn replace_memory<'k>(&mut self, before: usize, after: usize, key: impl FnOnce() -> &'k [u8]) {
         self.entries_memory = self.entries_memory - before + after;

@@ -83,6 +83,9 @@ impl<'a> Content<'a> {
 pub struct Entry(Block);
 
 impl Entry {
+    /// Bytes of its place in the table.
+    pub const PLACE_BYTES: usize = size_of::<Self>();
+
     /// A string: kept as a number where its bytes are a number's one spelling, as SET does.
     pub fn string(key: &[u8], value: &[u8], expiry_ms: Option<u64>) -> Self {
         Self::build(Type::String, key, Content::of_string(value), expiry_ms)
@@ -166,12 +169,18 @@ impl Entry {
     /// Bytes allocated: the block and what hangs on it.
     #[inline]
     pub fn memory(&self) -> usize {
-        self.0.shape().block_size() + self.0.object().map_or(0, Object::memory)
+        self.block_memory() + self.0.object().map_or(0, Object::memory)
+    }
+
+    /// Bytes of the block alone.
+    #[inline]
+    pub(super) fn block_memory(&self) -> usize {
+        self.0.shape().block_size()
     }
 
     /// The same, with the place in the table beside the block.
     pub fn memory_with_place(&self) -> usize {
-        self.memory() + size_of::<Self>()
+        self.memory() + Self::PLACE_BYTES
     }
 
     /// How much is in the value: bytes of a string, elements of a list, members, fields, entries of a stream.

@@ -77,11 +77,12 @@ impl<'a> EntryMut<'a> {
 
     /// The heap object of a value that has one.
     pub fn object_mut(&mut self) -> Option<ObjectMut<'_>> {
+        let block_memory = self.entry.block_memory();
         let (key, object) = self.entry.key_and_object_mut()?;
-        let memory_before = object.memory();
+        let memory_before = block_memory + object.memory();
         let had_volatile_fields = object.next_field_deadline().is_some();
         let (totals, deadlines) = (&mut *self.totals, &mut *self.deadlines);
-        Some(ObjectMut { key, object, totals, deadlines, memory_before, had_volatile_fields })
+        Some(ObjectMut { key, object, totals, deadlines, block_memory, memory_before, had_volatile_fields })
     }
 
     fn extend_string(&mut self, len: usize) {
@@ -106,6 +107,9 @@ pub struct ObjectMut<'a> {
     object: &'a mut Object,
     totals: &'a mut Totals,
     deadlines: &'a mut Deadlines,
+    /// Bytes of the entry's block, which stays as it is.
+    block_memory: usize,
+    /// Bytes of the whole entry.
     memory_before: usize,
     had_volatile_fields: bool,
 }
@@ -126,7 +130,8 @@ impl DerefMut for ObjectMut<'_> {
 
 impl Drop for ObjectMut<'_> {
     fn drop(&mut self) {
-        self.totals.replace_memory(self.memory_before, self.object.memory(), || self.key);
+        let memory = self.block_memory + self.object.memory();
+        self.totals.replace_memory(self.memory_before, memory, || self.key);
         let next_field_ms = self.object.next_field_deadline();
         self.totals.replace_volatile_fields(self.had_volatile_fields, next_field_ms.is_some());
         self.deadlines.note_field(next_field_ms);

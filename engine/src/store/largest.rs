@@ -168,15 +168,16 @@ impl Largest {
         assert_eq!(self.certain, self.noted.values().filter(|note| !note.is_hint).count());
         let mut met = 0;
         for (key, bytes) in all {
+            let shown = key.escape_ascii();
             match self.noted.get(key).filter(|note| !note.is_hint) {
                 Some(note) => {
                     met += 1;
                     assert!(
                         note.class == class(bytes) && bytes >= self.least,
-                        "{key:?} of {bytes}: {note:?}"
+                        "{shown} of {bytes}: {note:?}"
                     );
                 }
-                None => assert!(bytes < self.complete_from || key.len() > NAME_MAX, "{key:?} of {bytes}"),
+                None => assert!(bytes < self.complete_from || key.len() > NAME_MAX, "{shown} of {bytes}"),
             }
         }
         assert_eq!(met, self.certain, "keys are noted that are not there");
