@@ -156,7 +156,7 @@ fn big_keys_of_every_type_are_found_until_they_are_big_no_more() {
             assert_eq!(figure(key, "bytes"), bytes, "{name}");
         }
     }
-    assert_eq!(figure(&fields(client.run("MEMORY BIGKEYS")), "complete-from-bytes"), 1024);
+    assert_eq!(figure(&fields(client.run("MEMORY BIGKEYS")), "complete-from-bytes"), 1032);
     assert_eq!(names(client.run("MEMORY BIGKEYS COUNT 1"), "by-bytes").len(), 1);
     client.run("DEL set");
     client.run("LTRIM list 0 0");
