@@ -17,6 +17,7 @@
 
 use std::collections::BTreeMap;
 use std::hash::BuildHasher as _;
+use std::ops::{Add, AddAssign};
 
 use foldhash::fast::FixedState;
 
@@ -117,20 +118,8 @@ impl HotKeys {
     /// What was counted.
     pub fn view(&mut self, now_ms: u64) -> HotView {
         self.turn(now_ms);
-        let windows = [&self.before, &self.current];
-        let sum =
-            |figure: fn(&Window) -> u64| windows.into_iter().map(figure).sum::<u64>() * u64::from(self.ratio);
-        let mut view = HotView {
-            ratio: self.ratio,
-            began_ms: if self.before.began_ms > 0 { self.before.began_ms } else { self.current.began_ms },
-            accesses: sum(|window| window.drawn),
-            too_long: sum(|window| window.too_long),
-            unlisted_max: sum(Window::uncounted_max),
-            keys: BTreeMap::new(),
-        };
-        for (counter, estimate) in windows.into_iter().flat_map(Window::estimates) {
-            view.add(counter.db, &counter.key, estimate.times(self.ratio.into()));
-        }
+        let mut view = self.before.view(self.ratio);
+        view.merge(&self.current.view(self.ratio));
         view
     }
 }
@@ -174,6 +163,20 @@ impl Window {
         let counted = self.counters.iter().zip(&self.counts);
         counted.map(|(counter, &accesses)| (counter, Estimate { accesses, error: counter.error }))
     }
+
+    fn view(&self, ratio: u32) -> HotView {
+        let whole = u64::from(ratio);
+        let name = |counter: &Counter| (counter.db, counter.key.clone());
+        let keys = self.estimates().map(|(counter, estimate)| (name(counter), estimate.times(whole)));
+        HotView {
+            ratio,
+            began_ms: self.began_ms,
+            accesses: self.drawn * whole,
+            too_long: self.too_long * whole,
+            unlisted_max: self.uncounted_max() * whole,
+            keys: keys.collect(),
+        }
+    }
 }
 
 /// How often a key was named, and how much too high that may be.
@@ -184,12 +187,34 @@ pub struct Estimate {
 }
 
 impl Estimate {
+    /// Of a key that is not listed, which may have been named so often or never.
+    fn all_error(accesses: u64) -> Self {
+        Self { accesses, error: accesses }
+    }
+
     fn times(self, ratio: u64) -> Self {
         Self { accesses: self.accesses * ratio, error: self.error * ratio }
     }
 }
 
-/// What one reactor has counted; merged, all.
+impl Add for Estimate {
+    type Output = Self;
+
+    fn add(self, other: Self) -> Self {
+        Self { accesses: self.accesses + other.accesses, error: self.error + other.error }
+    }
+}
+
+impl AddAssign for Estimate {
+    fn add_assign(&mut self, other: Self) {
+        *self = *self + other;
+    }
+}
+
+/// A database and a key in it.
+type Name = (u16, Box<[u8]>);
+
+/// What was counted in one window; merged, in both, and by all reactors.
 #[derive(Clone, Debug, Default)]
 pub struct HotView {
     /// One command in so many is drawn; 0: none.
@@ -202,18 +227,13 @@ pub struct HotView {
     pub too_long: u64,
     /// How often a key may have been named, of those drawn, that is not listed.
     pub unlisted_max: u64,
-    keys: BTreeMap<(u16, Box<[u8]>), Estimate>,
+    keys: BTreeMap<Name, Estimate>,
 }
 
 impl HotView {
-    fn add(&mut self, db: u16, key: &[u8], estimate: Estimate) {
-        let sum = self.keys.entry((db, key.into())).or_default();
-        sum.accesses += estimate.accesses;
-        sum.error += estimate.error;
-    }
-
-    /// Adds another reactor's. A key is counted where its commands run: on its shard, or, with keys of other shards, on
-    /// the coordinator.
+    /// Adds another window's or another reactor's. A key is counted where its commands run: on its shard, or, with keys
+    /// of other shards, on the coordinator. Who does not list a key may still have seen it, as often as `unlisted_max`
+    /// says: that is added to accesses and error both, so that accesses stay too high by no more than the error.
     pub fn merge(&mut self, other: &Self) {
         self.ratio = self.ratio.max(other.ratio);
         self.began_ms = match (self.began_ms, other.began_ms) {
@@ -222,8 +242,14 @@ impl HotView {
         };
         self.accesses += other.accesses;
         self.too_long += other.too_long;
-        self.unlisted_max = self.unlisted_max.max(other.unlisted_max);
-        other.keys.iter().for_each(|((db, key), estimate)| self.add(*db, key, *estimate));
+        let unlisted = [self, other].map(|view| Estimate::all_error(view.unlisted_max));
+        for (name, sum) in &mut self.keys {
+            *sum += other.keys.get(name).copied().unwrap_or(unlisted[1]);
+        }
+        for (name, &estimate) in &other.keys {
+            self.keys.entry(name.clone()).or_insert(unlisted[0] + estimate);
+        }
+        self.unlisted_max += other.unlisted_max;
     }
 
     /// The keys named most often, most often first.
@@ -326,6 +352,52 @@ mod tests {
         assert!(hot.current.counters.iter().all(|counter| counter.key.len() <= NAME_MAX));
         let view = hot.view(NOW_MS);
         assert!(view.too_long > 5900 && view.accesses == 10_000, "{view:?}");
+    }
+
+    /// Of two windows and two reactors, each with other keys that are frequent.
+    #[test]
+    fn estimates_keep_their_bound_when_windows_and_reactors_are_merged() {
+        let mut rng = fastrand::Rng::with_seed(11);
+        let mut exact = BTreeMap::<u64, u64>::new();
+        let mut view = HotView::default();
+        for reactor in 0..2 {
+            let mut hot = sampled(1);
+            for now_ms in [NOW_MS, NOW_MS + WINDOW_MS] {
+                for _ in 0..20_000 {
+                    // Ranks are shifted from window to window: what is frequent here is rare there.
+                    let key = zipf(&mut rng) + 100 * (reactor + now_ms % 7);
+                    *exact.entry(key).or_default() += 1;
+                    access(&mut hot, now_ms, key);
+                }
+            }
+            view.merge(&hot.view(NOW_MS + WINDOW_MS));
+        }
+        assert_eq!(view.accesses, 80_000);
+        let listed = view.top(usize::MAX);
+        for (_, key, estimate) in &listed {
+            let times = exact[&u64::from_be_bytes((*key).try_into().unwrap())];
+            assert!(
+                (estimate.accesses - estimate.error..=estimate.accesses).contains(&times),
+                "{estimate:?} {times}"
+            );
+        }
+        let is_listed = |key: u64| listed.iter().any(|(_, listed, _)| **listed == key.to_be_bytes());
+        for (&key, &times) in &exact {
+            assert!(times <= view.unlisted_max || is_listed(key), "{key} was named {times} times");
+        }
+    }
+
+    /// A key that each of several reactors has seen as often as its lowest counter, and none lists.
+    #[test]
+    fn what_is_not_listed_adds_up_over_reactors() {
+        let mut view = HotView::default();
+        for _ in 0..3 {
+            let mut hot = sampled(1);
+            (0..COUNTERS as u64).chain(0..COUNTERS as u64).for_each(|key| access(&mut hot, NOW_MS, key));
+            assert_eq!(hot.view(NOW_MS).unlisted_max, 2);
+            view.merge(&hot.view(NOW_MS));
+        }
+        assert_eq!(view.unlisted_max, 6);
     }
 
     #[test]

@@ -56,21 +56,24 @@ fn big(client: &mut Client) -> Vec<String> {
 }
 
 /// Accesses of a power law, from connections on both reactors.
-fn skewed(server: &Server, accesses: usize) {
+fn skewed(server: &Server, accesses: usize) -> i64 {
     let mut clients: Vec<_> = (0..4).map(|_| server.connect()).collect();
     let mut rng = fastrand::Rng::with_seed(11);
+    let mut times = 0;
     for turn in 0..accesses {
         let rank = 10_000f64.powf(rng.f64()) as u32;
+        times += i64::from(rank == 1);
         let command = ["GET", "SET", "INCR"][turn % 3];
         let args: &[String] = &[command.to_owned(), format!("key:{rank}"), String::from("1")];
         clients[turn % 4].call(&args[..if command == "SET" { 3 } else { 2 }]);
     }
+    times
 }
 
 #[test]
 fn what_is_named_most_often_is_named() {
     let server = bobbin_with(&ALL);
-    skewed(&server, 3000);
+    let times = skewed(&server, 3000);
     let mut client = server.connect();
     for version in [2, 3] {
         client.run(&format!("HELLO {version}"));
@@ -82,9 +85,10 @@ fn what_is_named_most_often_is_named() {
         assert!((0..120_000).contains(&figure(&all, "collection-duration-ms")));
         let keys = listed(reply, "by-accesses");
         assert_eq!(keys.iter().map(|key| text(key, "key")).collect::<Vec<_>>(), ["key:1", "key:2", "key:3"]);
-        // One in log2(10,000).
+        // Where the key is counted it has no error, but the other reactors may have seen it too.
         let (accesses, error) = (figure(&keys[0], "accesses"), figure(&keys[0], "error-max"));
-        assert!((180..280).contains(&accesses) && error == 0, "{accesses} {error}");
+        assert!((accesses - error..=accesses).contains(&times), "{accesses} {error} {times}");
+        assert!(error <= 3000 / 128, "{error}");
     }
     client.run("HOTKEYS RESET");
     assert!(names(client.run("HOTKEYS GET"), "by-accesses").is_empty());
