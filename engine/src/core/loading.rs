@@ -108,6 +108,7 @@ impl Core {
     pub fn end_loading(&mut self) {
         self.env.is_loading = false;
         self.loading = Loading::default();
+        self.observed.serving_begins();
     }
 
     /// Input: something to load.
@@ -282,4 +283,22 @@ fn session() -> SessionBits {
     let mut session = SessionBits::default();
     session.set(SessionBits::NEVER_WAITS, true);
     session
+}
+
+#[cfg(test)]
+mod tests {
+    use crate::core::tests::Cores;
+    use crate::observe::Loops;
+
+    #[test]
+    fn iterations_that_load_are_none_that_clients_wait_for() {
+        let mut cores = Cores::new(1, |_| {});
+        let core = &mut cores.all[0];
+        core.begin_loading();
+        core.observed.loops.went_round(2_000_000);
+        core.observed.stages.iteration.record(2_000_000_000);
+        core.end_loading();
+        assert_eq!(core.observed.loops, Loops::default());
+        assert!(core.observed.stages.iteration.histogram().is_none_or(|times| times.is_empty()));
+    }
 }

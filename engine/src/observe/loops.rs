@@ -3,7 +3,7 @@
 /// Figures of one reactor's loop.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Loops {
-    /// Iterations since the start.
+    /// Iterations since loading ended.
     pub count: u64,
     /// Time in iterations that worked, waiting excluded.
     pub busy_us: u64,

@@ -95,6 +95,12 @@ impl Observed {
         self.memory_peak = self.memory_peak.max(memory_used);
     }
 
+    /// What is on disk has been loaded: how long that took is nothing that a client waits for from here on.
+    pub fn serving_begins(&mut self) {
+        self.loops = Loops::default();
+        self.stages.iteration = Timing::default();
+    }
+
     /// CONFIG RESETSTAT.
     pub fn reset(&mut self) {
         self.commands.reset();

@@ -115,7 +115,7 @@ fn slow_commands_are_sampled_wherever_they_ran() {
     assert!(graph.starts_with("command - high ") && graph.contains(&"-".repeat(80)), "{graph}");
     let advice = text(clients[2].run("LATENCY DOCTOR"));
     assert!(advice.starts_with("1. command: ") && advice.contains("SLOWLOG GET"), "{advice}");
-    assert!(advice.contains("- A reactor's loop took "), "{advice}");
+    assert!(advice.contains("- An iteration of a reactor's loop took "), "{advice}");
     assert_eq!(clients[3].run("LATENCY RESET fast-command command"), Value::Int(1));
     assert_eq!(clients[4].run("LATENCY LATEST"), Value::Array(Vec::new()));
 }

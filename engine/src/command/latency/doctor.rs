@@ -42,8 +42,10 @@ impl Waits {
         let longest_ms = self.loops.longest_us / 1000;
         let gap = (longest_ms >= long_ms).then(|| {
             format!(
-                "A reactor's loop took {longest_ms} ms once: all clients of that core waited as long. SLOWLOG GET has the \
-                 command, if it was one; if not, the reactor did not get its core."
+                "An iteration of a reactor's loop took {longest_ms} ms, the longest since the start or CONFIG RESETSTAT: \
+                 all clients of that core waited as long. INFO reactors tells which core (longest_loop_usec), SLOWLOG \
+                 GET the command, if it was one. If not, it was expiry, eviction or a step of a snapshot, or the \
+                 reactor did not get its core."
             )
         });
         let slow = |timing: &Timing| {
@@ -53,8 +55,8 @@ impl Waits {
         let lane = slow(&self.stages.lane).map(|ms| {
             format!(
                 "Commands for keys of another core are under way to it for {ms} ms or more, one in a hundred: that core \
-                 has too much to do, or has to share its time. INFO stats and the page of metrics tell which \
-                 (loop_busy_seconds, lane_batches)."
+                 has too much to do, or has to share its time. INFO reactors tells which (busy_usec, longest_loop_usec), and so does \
+                 the page of metrics (bobbin_loop_busy_seconds_total, bobbin_lane_batches)."
             )
         });
         let sync = slow(&self.stages.sync).map(|ms| {
@@ -226,11 +228,16 @@ mod tests {
         waits.loops.went_round(25_000);
         let text = told(&waits, &watched(0));
         assert!(text.starts_with(OFF) && text.contains("loop took 25 ms"), "{text}");
+        assert!(text.contains("since the start or CONFIG RESETSTAT"), "{text}");
+        assert!(text.contains("INFO reactors tells which core (longest_loop_usec)"), "{text}");
+        ["expiry", "eviction", "snapshot"].iter().for_each(|cause| assert!(text.contains(cause), "{text}"));
         assert_eq!(told(&waits, &watched(30)), FINE);
         waits.stages.lane.record(50_000_000);
         waits.stages.sync.record(40_000_000);
         let text = told(&waits, &watched(30));
         assert!(text.contains("under way to it for 50 ms") && text.contains("durable takes 40 ms"), "{text}");
+        assert!(text.contains("INFO reactors tells which (busy_usec, longest_loop_usec)"), "{text}");
+        assert!(text.contains("bobbin_loop_busy_seconds_total, bobbin_lane_batches"), "{text}");
         assert!(text.contains("No client waits"), "{text}");
         let always = Config { appendfsync: AppendFsync::Always, ..watched(30) };
         assert!(told(&waits, &always).contains("appendfsync everysec ends it"));
