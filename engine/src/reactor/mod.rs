@@ -53,7 +53,7 @@ const FINISH_MAX: Duration = Duration::from_secs(10);
 const FINISH_STEP: Duration = Duration::from_millis(10);
 /// How long a listener rests when the process is out of file descriptors.
 const ACCEPT_REST: Duration = Duration::from_millis(100);
-/// A want of file descriptors is over, and the next one told of, when none was noticed for so long.
+/// A want of descriptors or memory is over, and the next one told of, when none was noticed for so long.
 const WANT_OVER: Duration = Duration::from_secs(10);
 
 /// What the control thread says to a reactor.
@@ -182,10 +182,7 @@ impl Plant {
         let now_us = self.started.elapsed().as_micros() as u64;
         let last_us = self.last_want_us.swap(now_us, Ordering::Relaxed);
         if last_us == 0 || now_us.saturating_sub(last_us) > WANT_OVER.as_micros() as u64 {
-            tracing::warn!(
-                "cannot accept connections: {error}; they wait until descriptors are free. Raise the limit on open \
-                 files (ulimit -n, LimitNOFILE)"
-            );
+            tracing::warn!("cannot accept connections: {error}; {}", outlook(error));
         }
     }
 
@@ -196,6 +193,19 @@ impl Plant {
     fn now(&self) -> Now {
         let unix = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
         Now { unix_us: unix.as_micros() as u64, mono_us: self.started.elapsed().as_micros() as u64 }
+    }
+}
+
+/// What becomes of connections that cannot be accepted, and what helps.
+fn outlook(error: &io::Error) -> &'static str {
+    match error.raw_os_error() {
+        Some(libc::EMFILE) => {
+            "they wait until descriptors are free. Raise the limit on open files (ulimit -n, LimitNOFILE)"
+        }
+        Some(libc::ENFILE) => {
+            "they wait until descriptors are free. Raise the limit on open files of the whole system (sysctl fs.file-max)"
+        }
+        _ => "they wait until the kernel has memory for them",
     }
 }
 
@@ -712,5 +722,20 @@ impl Reactor {
 impl Plant {
     pub fn bell(&self, reactor: ReactorId) -> BorrowedFd<'_> {
         rustix::fd::AsFd::as_fd(&self.inboxes[reactor.index()].bell)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_limit_is_to_be_raised_only_where_it_is_the_reason() {
+        let outlook = |code| outlook(&io::Error::from_raw_os_error(code));
+        assert!(outlook(libc::EMFILE).contains("Raise the limit on open files (ulimit -n"));
+        assert!(outlook(libc::ENFILE).contains("fs.file-max"));
+        for code in [libc::ENOMEM, libc::ENOBUFS] {
+            assert!(!outlook(code).contains("limit") && outlook(code).contains("memory"));
+        }
     }
 }
