@@ -107,12 +107,14 @@ struct Held {
     report: Report,
     /// Bytes of the table of each database.
     tables: Vec<usize>,
+    /// Bytes that wait to be written to a snapshot.
+    recorded: usize,
 }
 
 impl Held {
     fn by(core: &Core) -> Self {
         let tables = core.shard.keyspace.iter().map(|db| db.table_memory()).collect();
-        Self { report: Report::of(core, false), tables }
+        Self { report: Report::of(core, false), tables, recorded: core.shard.keyspace.recorded_bytes() }
     }
 }
 
@@ -120,6 +122,7 @@ impl Held {
 struct Figures {
     total: Report,
     tables: Vec<usize>,
+    recorded: u64,
     heap: Heap,
     resident: u64,
     used: u64,
@@ -130,6 +133,7 @@ struct Figures {
 impl Figures {
     fn of(held: Vec<Held>, core: &Core) -> Self {
         let (mut total, mut tables) = (Report::default(), vec![0; core.shard.keyspace.databases()]);
+        let recorded = held.iter().map(|part| part.recorded as u64).sum();
         for part in held {
             total.merge(&part.report);
             tables.iter_mut().zip(part.tables).for_each(|(sum, table)| *sum += table);
@@ -139,6 +143,7 @@ impl Figures {
             peak: total.memory_peak.max(used),
             total,
             tables,
+            recorded,
             heap: Heap::read(),
             resident: process::resident_bytes(),
             used,
@@ -154,6 +159,11 @@ impl Figures {
     fn overhead_of_tables(&self) -> u64 {
         self.tables.iter().sum::<usize>() as u64
     }
+}
+
+/// Whether so much of the whole is of no use that it is worth a word.
+fn is_lost(whole: u64, part: u64, from_ratio: f64) -> bool {
+    whole.saturating_sub(part) > LOSS_BYTES && ratio(whole, part) > from_ratio
 }
 
 fn ratio(whole: u64, part: u64) -> f64 {
@@ -284,6 +294,8 @@ const TELLING_BYTES: u64 = 5 * MIB;
 /// Losses below this are not worth a word.
 const LOSS_BYTES: u64 = 10 * MIB;
 const LOSS_RATIO: f64 = 1.4;
+/// The same, of one cause of several.
+const PART_LOSS_RATIO: f64 = 1.1;
 const PEAK_RATIO: f64 = 1.5;
 const NEARLY_FULL: f64 = 0.9;
 const CLIENT_BYTES: u64 = 200 << 10;
@@ -293,7 +305,15 @@ impl Figures {
         if self.used < TELLING_BYTES {
             return "The server holds too little for its figures to tell anything.\n".to_owned();
         }
-        let findings = [self.was_larger(), self.is_fragmented(), self.is_nearly_full(), self.feeds_clients()];
+        let findings = [
+            self.was_larger(),
+            self.is_resident_in_vain(),
+            self.has_gaps(),
+            self.keeps_empty_pages(),
+            self.is_nearly_full(),
+            self.feeds_clients(),
+            self.waits_for_snapshot(),
+        ];
         let findings: Vec<String> = findings.into_iter().flatten().collect();
         if findings.is_empty() {
             return "Nothing is wrong with the use of memory.\n".to_owned();
@@ -312,14 +332,47 @@ impl Figures {
         })
     }
 
-    fn is_fragmented(&self) -> Option<String> {
-        let lost = self.resident.saturating_sub(self.used);
-        (lost > LOSS_BYTES && ratio(self.resident, self.used) > LOSS_RATIO).then(|| {
+    fn is_resident_in_vain(&self) -> Option<String> {
+        is_lost(self.resident, self.used, LOSS_RATIO).then(|| {
             format!(
-                "{} MiB are resident for {} MiB in use. MEMORY MALLOC-STATS tells which sizes are fragmented, \
-                 MEMORY PURGE gives back what is free.",
+                "{} MiB are resident for {} MiB in use. MEMORY STATS tells where the difference is: in gaps \
+                 (allocator-fragmentation), in empty pages (allocator-rss), or outside of the allocator \
+                 (rss-overhead).",
                 self.resident / MIB,
                 self.used / MIB
+            )
+        })
+    }
+
+    fn has_gaps(&self) -> Option<String> {
+        let Heap { allocated, active, .. } = self.heap;
+        is_lost(active, allocated, PART_LOSS_RATIO).then(|| {
+            format!(
+                "Pages of {} MiB hold {} MiB: between what is in use are gaps of what was freed. New data of the same \
+                 sizes fill them; MEMORY MALLOC-STATS tells which sizes those are.",
+                active / MIB,
+                allocated / MIB
+            )
+        })
+    }
+
+    fn keeps_empty_pages(&self) -> Option<String> {
+        let Heap { active, resident, .. } = self.heap;
+        is_lost(resident, active, PART_LOSS_RATIO).then(|| {
+            format!(
+                "{} MiB are pages that nothing is in. They are given back to the system in time, by MEMORY PURGE at \
+                 once.",
+                (resident - active) / MIB
+            )
+        })
+    }
+
+    fn waits_for_snapshot(&self) -> Option<String> {
+        (self.recorded > LOSS_BYTES).then(|| {
+            format!(
+                "{} MiB wait to be written to a snapshot: keys changed meanwhile are kept as they were until then. \
+                 INFO persistence tells how far it is; a faster disk, or a time of fewer writes, keeps this small.",
+                self.recorded / MIB
             )
         })
     }
@@ -346,5 +399,63 @@ impl Figures {
                 each >> 10
             )
         })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Figures of a server that is well.
+    fn sound() -> Figures {
+        let heap = Heap { allocated: 100 * MIB, active: 105 * MIB, resident: 110 * MIB };
+        let (resident, used, peak) = (115 * MIB, 100 * MIB, 120 * MIB);
+        Figures {
+            total: Report::default(),
+            tables: Vec::new(),
+            recorded: 0,
+            heap,
+            resident,
+            used,
+            peak,
+            maxmemory: 0,
+        }
+    }
+
+    #[test]
+    fn each_cause_is_told_and_nothing_else() {
+        let heap = sound().heap;
+        let many = Report { clients: 10, clients_memory: 10 << 20, ..Report::default() };
+        let cases = [
+            (Figures { used: MIB, ..sound() }, "The server holds too little"),
+            (sound(), "Nothing is wrong"),
+            (
+                Figures { peak: 160 * MIB, ..sound() },
+                "At its peak the server held 160 MiB, now it holds 100.",
+            ),
+            (Figures { resident: 150 * MIB, ..sound() }, "150 MiB are resident for 100 MiB in use."),
+            (
+                Figures { heap: Heap { allocated: 90 * MIB, ..heap }, ..sound() },
+                "Pages of 105 MiB hold 90 MiB",
+            ),
+            (
+                Figures { heap: Heap { resident: 130 * MIB, ..heap }, ..sound() },
+                "25 MiB are pages that nothing is in.",
+            ),
+            (Figures { maxmemory: 105 * MIB, ..sound() }, "100 of the 105 MiB of maxmemory are in use."),
+            (Figures { total: many, ..sound() }, "The buffers of 10 clients hold 10 MiB, 1024 KiB each."),
+            (Figures { recorded: 12 * MIB, ..sound() }, "12 MiB wait to be written to a snapshot"),
+        ];
+        for (figures, told) in cases {
+            let text = figures.diagnosis();
+            assert!(text.starts_with(told) && text.lines().count() == 1, "{told}: {text}");
+        }
+    }
+
+    #[test]
+    fn losses_that_are_small_in_bytes_are_not_told() {
+        let heap = Heap { allocated: 6 * MIB, active: 9 * MIB, resident: 15 * MIB };
+        let small = Figures { heap, used: 6 * MIB, peak: 6 * MIB, resident: 15 * MIB, ..sound() };
+        assert!(small.diagnosis().starts_with("Nothing is wrong"));
     }
 }
