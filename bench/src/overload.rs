@@ -3,17 +3,19 @@
 //! quiet it is compared with; every server is put through all of them.
 
 use std::fmt;
-use std::io::{Read as _, Write as _};
+use std::io::{self, Read as _, Write as _};
 use std::net::TcpStream;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
 use bobbin_proto::decode::Value;
 use clap::Args;
+use rustix::io::Errno;
 use serde::Serialize;
 
 use crate::args::seconds;
 use crate::histogram::Latency;
+use crate::load::target::Blocking;
 use crate::load::{Address, Target};
 use crate::machine::Machine;
 use crate::peers::{Peer, PeerArgs};
@@ -113,11 +115,14 @@ pub fn overload(args: &OverloadArgs) -> Result<Overload, Error> {
 fn feel(args: &OverloadArgs, peer: &Peer, trouble: Trouble) -> Result<Felt, Error> {
     let server = peer.start(usize::from(args.reactors), &args.peers.server_cpus)?;
     let target = &server.target;
+    let address = tcp_address(target, peer.name, trouble)?;
     prepare(target, trouble)?;
+    // Ahead of the trouble: what is felt is that of a client who is there already.
+    let mut client = target.connect()?;
     let is_over = AtomicBool::new(false);
     let times = std::thread::scope(|scope| {
-        let troubling = scope.spawn(|| make_trouble(target, trouble, args.clients, &is_over));
-        let times = probe(target, args);
+        let troubling = scope.spawn(|| make_trouble(target, address, trouble, args.clients, &is_over));
+        let times = probe(&mut client, args);
         is_over.store(true, Ordering::Relaxed);
         troubling.join().expect("the troubling thread does not panic")?;
         times
@@ -131,6 +136,21 @@ fn feel(args: &OverloadArgs, peer: &Peer, trouble: Trouble) -> Result<Felt, Erro
         p999_us: times.percentile_us(99.9),
         longest_us: times.max_us(),
     })
+}
+
+/// Where clients that behave badly connect to: by TCP only.
+fn tcp_address<'a>(target: &'a Target, peer: &str, trouble: Trouble) -> Result<(&'a str, u16), Error> {
+    match &target.address {
+        Address::Tcp { host, port } => Ok((host, *port)),
+        Address::Unix(_) => Err(Error::Invalid {
+            peer: peer.to_owned(),
+            workload: trouble.to_string(),
+            reason: format!(
+                "clients that behave badly come by TCP, and {} is no such address",
+                target.address
+            ),
+        }),
+    }
 }
 
 fn prepare(target: &Target, trouble: Trouble) -> Result<(), Error> {
@@ -157,8 +177,7 @@ fn accepted(reply: &Value) -> Result<(), Error> {
 }
 
 /// GETs at their times, each counted from when it was due.
-fn probe(target: &Target, args: &OverloadArgs) -> Result<Latency, Error> {
-    let mut client = target.connect()?;
+fn probe(client: &mut Blocking, args: &OverloadArgs) -> Result<Latency, Error> {
     let mut times = Latency::default();
     let (began, interval) = (Instant::now(), Duration::from_micros(args.interval));
     let mut due = began;
@@ -177,24 +196,25 @@ fn probe(target: &Target, args: &OverloadArgs) -> Result<Latency, Error> {
 /// Behaves badly until it is over. Being refused or cut off is what it may expect.
 fn make_trouble(
     target: &Target,
+    address: (&str, u16),
     trouble: Trouble,
     clients: usize,
     is_over: &AtomicBool,
 ) -> Result<(), Error> {
-    let Address::Tcp { host, port } = &target.address else { return Ok(()) };
-    let connect = || TcpStream::connect((host.as_str(), *port)).ok();
+    let connect = || welcome(TcpStream::connect(address));
+    let some = || (0..FEW_CLIENTS).filter_map(|_| connect().transpose()).collect::<Result<Vec<_>, _>>();
     let goes_on = || !is_over.load(Ordering::Relaxed);
     match trouble {
         Trouble::None => {}
         Trouble::ManyAtOnce => {
             let mut open = Vec::with_capacity(clients);
             while goes_on() && open.len() < clients {
-                open.extend(connect());
+                open.extend(connect()?);
             }
             wait_while(goes_on);
         }
         Trouble::NeverRead => {
-            let streams: Vec<_> = (0..FEW_CLIENTS).filter_map(|_| connect()).collect();
+            let streams = some()?;
             streams.iter().for_each(|stream| drop(stream.set_nonblocking(true)));
             let request = b"*2\r\n$3\r\nGET\r\n$5\r\nlarge\r\n".repeat(4);
             for mut stream in &streams {
@@ -203,7 +223,7 @@ fn make_trouble(
             wait_while(goes_on);
         }
         Trouble::ByteASecond => {
-            let mut streams: Vec<_> = (0..FEW_CLIENTS).filter_map(|_| connect()).collect();
+            let mut streams = some()?;
             for byte in
                 b"*3\r\n$3\r\nSET\r\n$4\r\nslow\r\n$5\r\nvalue\r\n".iter().cycle().take_while(|_| goes_on())
             {
@@ -215,7 +235,7 @@ fn make_trouble(
         Trouble::Storm => {
             let mut kept = Vec::new();
             while goes_on() {
-                let Some(mut stream) = connect() else { continue };
+                let Some(mut stream) = connect()? else { continue };
                 // The first stay, more than are allowed; who comes then waits to be told so.
                 if kept.len() < FEW_CLIENTS {
                     kept.push(stream);
@@ -228,6 +248,22 @@ fn make_trouble(
         Trouble::Full(_) => return fill(target, goes_on),
     }
     Ok(())
+}
+
+/// A connection, or `None` where the server would not have it. That this machine has no descriptor or port for one is a
+/// failure of the measurement: the server would never feel the trouble.
+fn welcome(connected: io::Result<TcpStream>) -> Result<Option<TcpStream>, Error> {
+    let what = match connected.as_ref().map_err(Errno::from_io_error) {
+        Ok(_) => return Ok(connected.ok()),
+        Err(Some(Errno::MFILE | Errno::NFILE)) => {
+            "no descriptors for so many clients; raise the limit on open files (ulimit -n) or take fewer (--clients)"
+        }
+        Err(Some(Errno::ADDRNOTAVAIL)) => {
+            "no ports for so many clients; widen net.ipv4.ip_local_port_range or take fewer (--clients)"
+        }
+        Err(_) => return Ok(None),
+    };
+    connected.map(Some).map_err(|error| Error::system(what, error))
 }
 
 fn wait_while(goes_on: impl Fn() -> bool) {
@@ -264,5 +300,29 @@ impl fmt::Display for Overload {
             )?;
         }
         Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_machine_out_of_descriptors_or_ports_is_no_server_that_refuses() {
+        let outcome = |errno: Errno| welcome(Err(errno.into()));
+        for errno in [Errno::MFILE, Errno::NFILE, Errno::ADDRNOTAVAIL] {
+            let error = outcome(errno).expect_err("the measurement has failed").to_string();
+            assert!(error.contains("--clients"), "{error}");
+        }
+        for errno in [Errno::CONNREFUSED, Errno::CONNRESET, Errno::TIMEDOUT] {
+            assert!(outcome(errno).expect("this is what a storm may expect").is_none());
+        }
+    }
+
+    #[test]
+    fn a_trouble_without_an_address_is_refused() {
+        let target = Target { address: Address::Unix("/tmp/none.sock".into()), ..Target::local(1) };
+        let error = tcp_address(&target, "bobbin", Trouble::Storm).expect_err("it is no TCP").to_string();
+        assert!(error.contains("bobbin, storm past maxclients") && error.contains("none.sock"), "{error}");
     }
 }

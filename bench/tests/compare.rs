@@ -147,3 +147,21 @@ fn child_of(bench: &Child) -> String {
         std::thread::sleep(Duration::from_millis(10));
     }
 }
+
+/// The trouble cannot be made, so nothing may be said of how it felt.
+#[test]
+fn a_trouble_that_lacks_descriptors_is_a_failure_and_no_figure() {
+    if !redis_is_here() {
+        return;
+    }
+    let flags = ["overload", "--peers", "redis", "--clients", "500", "--test-time", "0.3"];
+    let output = Command::new("sh")
+        .args(["-c", "ulimit -n 100; exec \"$0\" \"$@\"", env!("CARGO_BIN_EXE_bobbin-bench")])
+        .args(flags)
+        .args(ONE_CPU)
+        .output()
+        .unwrap();
+    let told = String::from_utf8_lossy(&output.stderr);
+    assert!(!output.status.success(), "{}", String::from_utf8_lossy(&output.stdout));
+    assert!(told.contains("no descriptors for so many clients; raise the limit on open files"), "{told}");
+}
