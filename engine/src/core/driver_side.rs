@@ -403,9 +403,9 @@ impl Core {
         std::mem::take(&mut self.stall_us)
     }
 
-    /// Output: the server was asked to stop.
-    pub fn take_shutdown(&mut self) -> Option<Shutdown> {
-        self.shutdown.take()
+    /// Output: how the server is asked to stop.
+    pub fn next_shutdown(&mut self) -> Option<Shutdown> {
+        self.shutdowns.pop_front()
     }
 
     pub(super) fn send_to_monitors(&mut self, line: &Arc<[u8]>) {

@@ -124,8 +124,8 @@ pub struct Core {
     output_buffers: Vec<Vec<u8>>,
     /// The driver is asked to stand still this long (DEBUG SLEEP).
     stall_us: u64,
-    /// The server is asked to stop.
-    shutdown: Option<Shutdown>,
+    /// How the server is asked to stop.
+    shutdowns: VecDeque<Shutdown>,
     /// Changes of scopes that are asked for.
     scope_changes: VecDeque<ScopeChange>,
     /// Snapshots that are asked for.
@@ -205,7 +205,7 @@ impl Core {
             iteration_start: 0,
             output_buffers: Vec::new(),
             stall_us: 0,
-            shutdown: None,
+            shutdowns: VecDeque::new(),
             scope_changes: VecDeque::new(),
             save_requests: VecDeque::new(),
         }
@@ -256,7 +256,7 @@ impl Core {
     }
 
     pub fn ask_shutdown(&mut self, how: Shutdown) {
-        self.shutdown = Some(how);
+        self.shutdowns.push_back(how);
     }
 }
 

@@ -298,7 +298,7 @@ impl Reactor {
     }
 
     fn tell_all(&mut self, tell: &impl Fn(Notice)) {
-        if let Some(shutdown) = self.core.take_shutdown() {
+        while let Some(shutdown) = self.core.next_shutdown() {
             tell(Notice::Shutdown(shutdown));
         }
         while let Some(change) = self.core.take_scope_change() {

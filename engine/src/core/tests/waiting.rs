@@ -186,3 +186,18 @@ fn a_block_behind_one_that_waits_for_a_lock_does_not_pass_it() {
     assert_eq!(cores.call(reader, &format!("MGET {key} {other}")), "*2\r\n$1\r\n1\r\n$1\r\n1\r\n");
     assert!(cores.all.iter().all(Core::is_at_rest));
 }
+
+#[test]
+fn whoever_asks_to_stop_in_the_iteration_of_another_is_heard_as_well() {
+    let mut cores = Cores::new(1, |config| config.appendonly = true);
+    let clients = [(); 2].map(|()| cores.connect());
+    cores.arrive(clients[0], b"SHUTDOWN NOSAVE FORCE\r\n");
+    cores.send_bytes(clients[1], b"SHUTDOWN SAVE\r\n");
+    let core = cores.core_of(clients[0]);
+    let heard: Vec<_> = std::iter::from_fn(|| core.next_shutdown()).collect();
+    assert_eq!(
+        heard.iter().map(|how| (how.save, how.force)).collect::<Vec<_>>(),
+        [(Some(false), true), (Some(true), false)]
+    );
+    assert!(heard[0].reply_to.is_some() && heard[0].reply_to != heard[1].reply_to);
+}
