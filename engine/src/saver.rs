@@ -23,20 +23,21 @@
 //! - *It ends* with a cut. What was done before is made durable, if the disk takes it, and stays the state until the next
 //!   snapshot.
 
+use std::collections::VecDeque;
 use std::fs::File;
 use std::io;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc::{Receiver, RecvTimeoutError, SyncSender, TrySendError, sync_channel};
 use std::thread::JoinHandle;
-use std::time::{Duration, SystemTime, UNIX_EPOCH};
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use crate::core::{Piece, Shared, WRITER};
 use crate::error::CommandError;
 use crate::ids::{ReactorId, Stamp};
 use crate::journal::{Directory, Disk as _, Files, JournalFile, Listed, NewSnapshot, StoreError, Writer};
 use crate::reactor::{Helper, JournalStart, Order, Plant, Reach};
-use crate::saves::{Request, Whom};
+use crate::saves::{Request, Tell, Whom};
 use crate::txn::Cut;
 
 /// Pieces that wait in the channel, for each reactor.
@@ -87,6 +88,10 @@ pub struct Saver {
     shared: Arc<Shared>,
     files: Files<Directory>,
     ears: Ears,
+    /// What came while the disk was waited for.
+    kept: VecDeque<Request>,
+    /// The server is to end with the snapshot under way, and its control thread waits for it.
+    ending: Option<Tell>,
     /// The journal's last file was begun for a snapshot that has not been made.
     is_begun_in_vain: bool,
     must_stop: Arc<AtomicBool>,
@@ -100,12 +105,10 @@ pub struct Handle {
 }
 
 impl Handle {
-    /// Ends it; a snapshot under way is given up.
-    pub fn stop(self) {
+    /// Has it end, and a snapshot under way given up. Returns the thread, which does so soon.
+    pub fn stop(self) -> JoinHandle<()> {
         self.must_stop.store(true, Ordering::Relaxed);
-        if self.thread.join().is_err() {
-            tracing::error!("The thread that makes snapshots panicked");
-        }
+        self.thread
     }
 }
 
@@ -118,9 +121,16 @@ impl Saver {
         ears: Ears,
     ) -> io::Result<Handle> {
         let must_stop = Arc::new(AtomicBool::new(false));
-        let is_begun_in_vain = false;
-        let must_stop_too = Arc::clone(&must_stop);
-        let saver = Self { plant, shared, files, ears, is_begun_in_vain, must_stop: must_stop_too };
+        let saver = Self {
+            plant,
+            shared,
+            files,
+            ears,
+            kept: VecDeque::new(),
+            ending: None,
+            is_begun_in_vain: false,
+            must_stop: Arc::clone(&must_stop),
+        };
         let thread = std::thread::Builder::new().name("saver".into()).spawn(move || saver.run())?;
         Ok(Handle { thread, must_stop })
     }
@@ -129,7 +139,7 @@ impl Saver {
         self.shared.saves.set_settled_bytes(self.files.settled_bytes());
         self.shared.saves.set_base();
         while !self.is_stopping() {
-            match self.ears.requests.recv_timeout(LOOK_EVERY) {
+            match self.kept.pop_front().map_or_else(|| self.ears.requests.recv_timeout(LOOK_EVERY), Ok) {
                 Ok(request) => self.serve(request),
                 Err(RecvTimeoutError::Timeout) => {}
                 Err(RecvTimeoutError::Disconnected) => return,
@@ -148,39 +158,47 @@ impl Saver {
         self.must_stop.load(Ordering::Relaxed)
     }
 
-    fn serve(&mut self, request: Request) {
+    fn serve(&mut self, Request { reason, whom }: Request) {
         // Whoever asks for a reactor has begun it; the control thread has not, while another was under way.
-        let _ = self.shared.saves.begin(request.reason, now_ms());
-        tracing::debug!("Saving ({:?})", request.reason);
-        let saved = self.save(matches!(request.whom, Whom::Control(_)));
+        let _ = self.shared.saves.begin(reason, now_ms());
+        tracing::debug!("Saving ({reason:?})");
+        let client = match whom {
+            Whom::Nobody => None,
+            Whom::Client(reply_to) => Some(reply_to),
+            Whom::Control(tell) => {
+                self.ending = Some(tell);
+                None
+            }
+        };
+        let saved = self.save();
         match &saved {
             Ok(keys) => tracing::info!("DB saved on disk: {keys} keys"),
             Err(error) => tracing::error!("Error saving DB on disk: {error}"),
         }
         self.shared.saves.set_settled_bytes(self.files.settled_bytes());
         self.shared.saves.end(saved.is_ok(), now_ms());
-        match request.whom {
-            Whom::Nobody => {}
-            Whom::Client(reply_to) => {
-                let outcome = saved.map(drop).map_err(|_| CommandError::text("ERR"));
-                let _ = self.plant.order(reply_to.reactor, Order::Reply { reply_to, outcome });
-            }
-            Whom::Control(tell) => (tell.0)(saved.is_ok()),
+        if let Some(tell) = self.ending.take() {
+            tell.tell(saved.is_ok());
+        }
+        if let Some(reply_to) = client {
+            let outcome = saved.map(drop).map_err(|_| CommandError::text("ERR"));
+            let _ = self.plant.order(reply_to.reactor, Order::Reply { reply_to, outcome });
         }
     }
 
-    /// Makes a snapshot, and drops what is before it; `holds`: the server is to end with it. Returns how many keys it has.
-    fn save(&mut self, holds: bool) -> io::Result<u64> {
+    /// Makes a snapshot, and drops what is before it. Returns how many keys it has.
+    fn save(&mut self) -> io::Result<u64> {
         Directory::make(self.files.disk().path())?;
         self.files.make_manifest()?;
         let keys = if self.is_journalled() {
             self.turn_journal()?;
-            let file = self.walk(Cut { walks: true, journals: None, holds })?;
+            // The server may have given up to end meanwhile.
+            let file = self.walk(Cut { walks: true, journals: None, holds: self.ending.is_some() })?;
             file.install(&mut self.files, None)?
-        } else if self.shared.config().appendonly && !holds {
+        } else if self.shared.config().appendonly && self.ending.is_none() {
             self.begin_journal()?
         } else {
-            let file = self.walk(Cut { walks: true, journals: None, holds })?;
+            let file = self.walk(Cut { walks: true, journals: None, holds: self.ending.is_some() })?;
             file.install(&mut self.files, Some(Vec::new()))?
         };
         self.is_begun_in_vain = false;
@@ -293,15 +311,30 @@ impl Saver {
         Ok(!is_empty && (!self.is_begun_in_vain || self.files.last_len()? >= FOLLOWED_BYTES_MIN))
     }
 
-    /// Lists a file that may be listed already, but for a crash.
+    /// Lists a file that may be listed already, but for a crash. The server does not end with a snapshot meanwhile: nobody
+    /// knows when there will be one.
     fn list_at_last(&mut self, facts: &JournalFile, mut error: io::Error) -> Result<(), StoreError> {
         loop {
             self.plant.order(WRITER, Order::Stuck(error.to_string().into())).map_err(StoreError::Either)?;
-            std::thread::sleep(STORE_AGAIN);
+            self.refuse_to_end(Instant::now() + STORE_AGAIN);
             match self.files.list_journal(facts).map_err(io::Error::from) {
                 Ok(()) => return Ok(()),
                 Err(again) if self.is_stopping() => return Err(StoreError::Either(again)),
                 Err(again) => error = again,
+            }
+        }
+    }
+
+    /// Until then, or the server ends all the same, has its control thread told at once that no snapshot is made.
+    fn refuse_to_end(&mut self, until: Instant) {
+        drop(self.ending.take());
+        while Instant::now() < until && !self.is_stopping() {
+            match self.ears.requests.recv_timeout(LOOK_EVERY) {
+                Ok(Request { whom: Whom::Control(tell), .. }) => tell.tell(false),
+                Ok(request) => self.kept.push_back(request),
+                Err(RecvTimeoutError::Timeout) => {}
+                // Whoever asks has ended.
+                Err(RecvTimeoutError::Disconnected) => return std::thread::sleep(STORE_AGAIN),
             }
         }
     }

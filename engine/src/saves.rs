@@ -39,8 +39,30 @@ pub enum Whom {
     Control(Tell),
 }
 
-/// How the control thread is told whether a snapshot was made.
-pub struct Tell(pub Box<dyn FnOnce(bool) + Send>);
+/// How the control thread is told whether a snapshot was made. Whoever drops it, as by a panic, says that none was.
+pub struct Tell(Option<Box<dyn FnOnce(bool) + Send>>);
+
+impl Tell {
+    pub fn new(tell: impl FnOnce(bool) + Send + 'static) -> Self {
+        Self(Some(Box::new(tell)))
+    }
+
+    pub fn tell(mut self, is_saved: bool) {
+        self.say(is_saved);
+    }
+
+    fn say(&mut self, is_saved: bool) {
+        if let Some(tell) = self.0.take() {
+            tell(is_saved);
+        }
+    }
+}
+
+impl Drop for Tell {
+    fn drop(&mut self) {
+        self.say(false);
+    }
+}
 
 impl fmt::Debug for Tell {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -484,6 +506,18 @@ mod tests {
         assert_eq!(saves.state().base_bytes, 150);
         assert_eq!(due(&doubling, 199), None);
         assert_eq!(due(&doubling, 200), Some(Reason::Rewrite));
+    }
+
+    #[test]
+    fn whoever_is_to_tell_and_does_not_has_saved_nothing() {
+        let (sender, told) = std::sync::mpsc::channel();
+        let tell = || {
+            let sender = sender.clone();
+            Tell::new(move |is_saved| sender.send(is_saved).expect("it is heard"))
+        };
+        tell().tell(true);
+        drop(tell());
+        assert_eq!(told.try_iter().collect::<Vec<_>>(), [true, false]);
     }
 
     #[test]

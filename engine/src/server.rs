@@ -7,7 +7,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, channel};
 use std::sync::{Arc, Barrier};
 use std::thread::JoinHandle;
-use std::time::{Instant, SystemTime, UNIX_EPOCH};
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use signal_hook::consts::{SIGINT, SIGTERM, SIGXFSZ};
 use signal_hook::iterator::Signals;
@@ -62,9 +62,30 @@ pub struct Server {
     /// What the saver will hear, until there are files for it.
     ears: Option<saver::Ears>,
     saver: Option<saver::Handle>,
-    /// A signal has told it to stop, and it is about to: another ends it at once.
+    /// A signal has told it to stop, and it is about to: another SIGINT ends it at once.
     is_told: Arc<AtomicBool>,
+    /// The snapshot is being made with which the server ends.
+    is_saving: bool,
+    /// It stops whatever is lost by that: nothing is waited for that may never come.
+    is_forced: bool,
 }
+
+/// How it ended to wait for something.
+enum Waited<T> {
+    Found(T),
+    /// It has been asked to stop in a way that waits for nothing of that.
+    Told(Shutdown),
+    /// Nothing has gone on for long, and it is forced to stop.
+    InVain,
+}
+
+/// How long the thread that makes snapshots is waited for: it looks more often than that whether it is to end, and what it
+/// has begun by then is as after a crash.
+const SAVER_END_MAX: Duration = Duration::from_secs(2);
+/// How long a stop by force waits for a reactor, which makes the journal durable and frees its memory.
+const REACTOR_END_MAX: Duration = Duration::from_secs(15);
+/// How often it looks whether what it waits for goes on.
+const LOOK_EVERY: Duration = Duration::from_millis(100);
 
 impl Server {
     /// Starts one pinned reactor for each CPU, and has them load the data. Until that is done they answer that they are
@@ -111,6 +132,8 @@ impl Server {
             ears,
             saver: None,
             is_told,
+            is_saving: false,
+            is_forced: false,
         })
     }
 
@@ -120,6 +143,7 @@ impl Server {
         if let Some(supervisor) = supervisor {
             supervisor.stopping();
         }
+        self.is_forced |= told.is_err();
         // What came first is why it ends.
         let stopped = self.stop();
         told.and(stopped)
@@ -178,56 +202,98 @@ impl Server {
 
     /// Has nothing written any more, and all that was acknowledged made durable: in a snapshot that is to be made before the
     /// end, or in the journal, which has to have begun. Without that the server goes on, unless it is forced to stop. What is still being loaded
-    /// is on disk already.
-    fn may_stop(&mut self, how: Shutdown, supervisor: &mut Option<Supervisor>) -> io::Result<bool> {
-        let config = self.shared.config();
-        let is_loaded = self.saver.is_some();
-        let is_safe = if is_loaded && how.saves(&config) {
-            self.save(supervisor)?
-        } else if is_loaded && config.appendonly && !how.force {
-            self.stand_still(supervisor)? && self.has_journal()
-        } else {
-            // A stop by force waits for the journal as well, but not for ever.
-            true
+    /// is on disk already. While it waits it may be told to stop in a way that does not.
+    fn may_stop(&mut self, mut how: Shutdown, supervisor: &mut Option<Supervisor>) -> io::Result<bool> {
+        let is_safe = loop {
+            self.is_forced = how.force;
+            match self.make_safe(how, supervisor)? {
+                Waited::Found(is_safe) => break is_safe,
+                Waited::InVain => break false,
+                Waited::Told(other) => {
+                    tracing::warn!("Asked to stop without waiting for what goes on ({other:?})");
+                    if !other.force {
+                        self.is_forced = true;
+                        break true;
+                    }
+                    if other.saves(&self.shared.config()) && !self.is_saving {
+                        // A snapshot needs the shards that stand still.
+                        self.plant.order(WRITER, Order::GoOnServing)?;
+                    }
+                    how = other;
+                }
+            }
         };
         if is_safe || how.force {
             return Ok(true);
         }
-        self.is_told.store(false, Ordering::Relaxed);
         self.plant.order(WRITER, Order::GoOnServing)?;
-        if let Some(reply_to) = how.reply_to {
-            let outcome = Err(CommandError::text("ERR Errors trying to SHUTDOWN. Check logs."));
-            self.plant.order(reply_to.reactor, Order::Reply { reply_to, outcome })?;
+        match how.reply_to {
+            Some(reply_to) => {
+                let outcome = Err(CommandError::text("ERR Errors trying to SHUTDOWN. Check logs."));
+                self.plant.order(reply_to.reactor, Order::Reply { reply_to, outcome })?;
+            }
+            // It was a signal: the next is the first again.
+            None => self.is_told.store(false, Ordering::Relaxed),
         }
         Ok(false)
     }
 
-    fn save(&mut self, supervisor: &mut Option<Supervisor>) -> io::Result<bool> {
-        let sender = self.sender.clone();
-        // Whoever waits for it may have ended.
-        let tell = Tell(Box::new(move |is_saved| drop(sender.send(Event::Saved(is_saved)))));
-        let request = Request { reason: Reason::Save, whom: Whom::Control(tell) };
-        self.requests.send(request).map_err(|_| io::Error::other("nobody makes snapshots any more"))?;
-        let is_saved = self.await_event(supervisor, |event| match event {
+    /// Whether what was acknowledged is durable, once that is known.
+    fn make_safe(&mut self, how: Shutdown, supervisor: &mut Option<Supervisor>) -> io::Result<Waited<bool>> {
+        let config = self.shared.config();
+        let is_loaded = self.saver.is_some();
+        if is_loaded && how.saves(&config) {
+            self.save(supervisor)
+        } else if is_loaded && config.appendonly && !how.force {
+            self.stand_still(supervisor)
+        } else {
+            // A stop by force waits for the journal as well, but not for ever.
+            Ok(Waited::Found(true))
+        }
+    }
+
+    fn save(&mut self, supervisor: &mut Option<Supervisor>) -> io::Result<Waited<bool>> {
+        if !std::mem::replace(&mut self.is_saving, true) {
+            let sender = self.sender.clone();
+            // Whoever waits for it may have ended.
+            let tell = Tell::new(move |is_saved| drop(sender.send(Event::Saved(is_saved))));
+            // If nobody makes snapshots any more, it is told that there is none.
+            let _ = self.requests.send(Request { reason: Reason::Save, whom: Whom::Control(tell) });
+        }
+        let waited = self.await_event(supervisor, |event| match event {
             Event::Saved(is_saved) => Ok(is_saved),
             other => Err(other),
         })?;
-        if !is_saved {
-            tracing::error!("Error trying to save the DB, can't exit");
+        match waited {
+            Waited::Found(is_saved) => {
+                self.is_saving = false;
+                if !is_saved {
+                    tracing::error!("Error trying to save the DB, can't exit");
+                }
+            }
+            Waited::InVain => tracing::error!("The snapshot before the end does not go on, and is given up"),
+            Waited::Told(_) => {}
         }
-        Ok(is_saved)
+        Ok(waited)
     }
 
-    fn stand_still(&mut self, supervisor: &mut Option<Supervisor>) -> io::Result<bool> {
+    fn stand_still(&mut self, supervisor: &mut Option<Supervisor>) -> io::Result<Waited<bool>> {
         self.plant.order(WRITER, Order::StandStill)?;
-        let outcome = self.await_event(supervisor, |event| match event {
+        let waited = self.await_event(supervisor, |event| match event {
             Event::StoodStill(outcome) => Ok(outcome),
             other => Err(other),
         })?;
-        if let Err(why) = &outcome {
-            tracing::error!("What was done last cannot be made durable in the journal: {why}; can't exit");
-        }
-        Ok(outcome.is_ok())
+        Ok(match waited {
+            Waited::Found(Ok(())) => Waited::Found(self.has_journal()),
+            Waited::Found(Err(why)) => {
+                tracing::error!(
+                    "What was done last cannot be made durable in the journal: {why}; can't exit"
+                );
+                Waited::Found(false)
+            }
+            Waited::Told(how) => Waited::Told(how),
+            Waited::InVain => Waited::InVain,
+        })
     }
 
     /// A start would load the journal. Nothing changes that while the server stands still but that it has begun.
@@ -239,36 +305,79 @@ impl Server {
         has_journal
     }
 
-    /// Waits for one event, and keeps the others; but not if a reactor fails, which might have to do with it.
+    /// Waits for one event, and keeps the others; but not if a reactor fails, which might have to do with it, nor longer
+    /// than whoever asks for a stop wants.
     fn await_event<T>(
         &mut self,
         supervisor: &mut Option<Supervisor>,
         wanted: impl Fn(Event) -> Result<T, Event>,
-    ) -> io::Result<T> {
-        while let Some(event) = self.hear(supervisor) {
-            match wanted(event) {
-                Ok(found) => return Ok(found),
-                Err(Event::Failed { reactor, error }) => return Err(failed(reactor, &error)),
-                Err(other) => self.waiting.push_back(other),
+    ) -> io::Result<Waited<T>> {
+        let (mut progress, mut since) = (self.progress(), Instant::now());
+        loop {
+            let until = self.is_forced.then(|| Instant::now() + LOOK_EVERY);
+            match self.hear(supervisor, until).map(&wanted) {
+                Ok(Ok(found)) => return Ok(Waited::Found(found)),
+                Ok(Err(Event::Failed { reactor, error })) => return Err(failed(reactor, &error)),
+                Ok(Err(other)) => match self.waits_for_nothing(&other) {
+                    Some(how) => return Ok(Waited::Told(how)),
+                    None => self.waiting.push_back(other),
+                },
+                Err(RecvTimeoutError::Disconnected) => {
+                    return Err(io::Error::other("nobody is left to be heard"));
+                }
+                Err(RecvTimeoutError::Timeout) => {}
+            }
+            let now = self.progress();
+            if now != progress {
+                (progress, since) = (now, Instant::now());
+            } else if self.is_forced && since.elapsed() >= self.patience() {
+                return Ok(Waited::InVain);
             }
         }
-        Err(io::Error::other("nobody is left to be heard"))
+    }
+
+    /// How to stop, if this asks for it in a way that need not wait for what is durable.
+    fn waits_for_nothing(&self, event: &Event) -> Option<Shutdown> {
+        let how = match event {
+            Event::Shutdown(how) => *how,
+            Event::Signal(signal) => self.asked_by(*signal).1,
+            _ => return None,
+        };
+        let config = self.shared.config();
+        (how.force || !(how.saves(&config) || config.appendonly)).then_some(how)
+    }
+
+    /// What changes while a snapshot is made: keys and bytes that are written, or are about to be.
+    fn progress(&self) -> impl PartialEq + use<> {
+        let saves = &self.shared.saves;
+        (saves.keys(), saves.recorded(), saves.pending_bytes(), saves.state().running)
+    }
+
+    /// How long a stop by force waits for a disk that does nothing.
+    fn patience(&self) -> Duration {
+        Duration::from_secs(self.shared.config().shutdown_timeout.unsigned_abs().max(1).into())
     }
 
     fn next_event(&mut self, supervisor: &mut Option<Supervisor>) -> Option<Event> {
-        self.waiting.pop_front().or_else(|| self.hear(supervisor))
+        self.waiting.pop_front().or_else(|| self.hear(supervisor, None).ok())
     }
 
-    /// Waits, and lets the supervisor have signs of life meanwhile.
-    fn hear(&self, supervisor: &mut Option<Supervisor>) -> Option<Event> {
-        let Some(supervisor) = supervisor else { return self.events.recv().ok() };
-        while let Some(at) = supervisor.next_beat() {
+    /// Waits, until then if there is an end to it, and lets the supervisor have signs of life meanwhile.
+    fn hear(
+        &self,
+        supervisor: &mut Option<Supervisor>,
+        until: Option<Instant>,
+    ) -> Result<Event, RecvTimeoutError> {
+        loop {
+            let beat = supervisor.as_ref().and_then(Supervisor::next_beat);
+            let Some(at) = beat.into_iter().chain(until).min() else { return Ok(self.events.recv()?) };
             match self.events.recv_timeout(at.saturating_duration_since(Instant::now())) {
-                Err(RecvTimeoutError::Timeout) => supervisor.beat(&self.plant),
-                heard => return heard.ok(),
+                Err(RecvTimeoutError::Timeout) if beat == Some(at) => {
+                    supervisor.iter_mut().for_each(|supervisor| supervisor.beat(&self.plant));
+                }
+                heard => return heard,
             }
         }
-        self.events.recv().ok()
     }
 
     /// Makes a change of scopes, and has it taken over by whoever asked for it.
@@ -279,12 +388,21 @@ impl Server {
     }
 
     fn stop(self) -> io::Result<()> {
-        self.saver.into_iter().for_each(saver::Handle::stop);
+        match self.saver.map(|saver| join(saver.stop(), Some(SAVER_END_MAX))) {
+            Some(Some(Err(_))) => tracing::error!("The thread that makes snapshots panicked"),
+            Some(None) => tracing::error!("The thread that makes snapshots waits for the disk, and is left"),
+            Some(Some(Ok(()))) | None => {}
+        }
+        let within = self.is_forced.then_some(REACTOR_END_MAX);
         let mut panicked = 0;
         // The first writes the journal: it stops when it has all that the others did.
         for (index, thread) in self.threads.into_iter().enumerate().rev() {
             self.plant.order(ReactorId::from_index(index), Order::Stop)?;
-            panicked += usize::from(thread.join().is_err());
+            let Some(ended) = join(thread, within) else {
+                let what = "does not end; what was done last may not be in the journal";
+                return Err(io::Error::other(format!("reactor {index} {what}")));
+            };
+            panicked += usize::from(ended.is_err());
         }
         if panicked > 0 {
             return Err(io::Error::other("a reactor panicked"));
@@ -296,6 +414,20 @@ impl Server {
         };
         self.events.try_iter().find_map(failure).map_or(Ok(()), Err)
     }
+}
+
+/// Waits until a thread ends; `None` if it does not within that time.
+fn join(thread: JoinHandle<()>, within: Option<Duration>) -> Option<std::thread::Result<()>> {
+    let until = within.map(|max| Instant::now() + max);
+    while let Some(until) = until
+        && !thread.is_finished()
+    {
+        if Instant::now() >= until {
+            return None;
+        }
+        std::thread::sleep(Duration::from_millis(1));
+    }
+    Some(thread.join())
 }
 
 fn failed(reactor: ReactorId, error: &io::Error) -> io::Error {
@@ -314,15 +446,22 @@ fn load_aside(plant: Arc<Plant>, shared: Arc<Shared>, events: Sender<Event>) -> 
     std::thread::Builder::new().name("loader".into()).spawn(load).map(drop)
 }
 
-/// SIGTERM and SIGINT become events; one that comes while the server stops because of another ends the process at once.
+/// SIGTERM and SIGINT become events. While the server stops because of one, another SIGTERM is not heard, and another
+/// SIGINT ends the process at once, as in Redis: what is not durable is lost then.
 fn announce_signals(events: Sender<Event>, is_told: Arc<AtomicBool>) -> io::Result<()> {
     let mut signals = Signals::new([SIGTERM, SIGINT])?;
     // A file that may not grow is a write that fails, not the end of the process.
     signal_hook::flag::register(SIGXFSZ, Arc::default())?;
     let announce = move || {
         for signal in signals.forever() {
-            if is_told.swap(true, Ordering::Relaxed) || events.send(Event::Signal(signal)).is_err() {
-                std::process::exit(1);
+            match (is_told.swap(true, Ordering::Relaxed), signal) {
+                (true, SIGINT) => {
+                    tracing::warn!("Received SIGINT, and is about to stop already: ending at once");
+                    std::process::exit(1);
+                }
+                (true, _) => tracing::warn!("Received SIGTERM, and is about to stop already"),
+                // Nobody hears it once the server has stopped.
+                (false, _) => drop(events.send(Event::Signal(signal))),
             }
         }
     };

@@ -9,6 +9,7 @@ mod load;
 mod loading;
 mod points;
 mod policies;
+mod stopping;
 mod switching;
 mod trouble;
 
