@@ -94,7 +94,7 @@ fn shutdown(session: &mut Session<'_>, args: Args<'_>) -> Result<(), CommandErro
             session.core.ask_shutdown(how);
             Ok(())
         }
-        // A shutdown waits for nobody, so none is ever under way.
+        // One that waits has the shards stand still, and cannot be taken back; Redis can, while it waits for replicas.
         ShutdownRequest::Abort => Err(CommandError::text("ERR No shutdown in progress.")),
     }
 }
