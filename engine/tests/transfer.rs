@@ -391,15 +391,16 @@ fn a_reader_without_the_right_to_write_exports_nothing_while_a_server_runs() {
     allow(data.path(), 0o755);
 }
 
-/// The process itself: fed through a pipe, so that the signal comes in the middle.
-#[test]
-fn a_signal_ends_an_import_as_a_shell_expects() {
-    let (from, data) = (dir(), dir());
+/// The process itself: fed through a pipe, so that the signal comes in the middle. `how`: what `env` is told of signals.
+/// Returns its exit code and what it said.
+fn import_with(signal: Signal, how: &str, data: &TempDir) -> (Option<i32>, String) {
+    let from = dir();
     let pipe = from.path().join("pipe");
     rustix::fs::mknodat(rustix::fs::CWD, &pipe, rustix::fs::FileType::Fifo, rustix::fs::Mode::from(0o600), 0)
         .expect("a pipe");
-    let child = Command::new(env!("CARGO_BIN_EXE_bobbin-server"))
-        .args([Path::new("import"), &pipe, data.path()])
+    let child = Command::new("env")
+        .args([how, env!("CARGO_BIN_EXE_bobbin-server"), "import"])
+        .args([&pipe, data.path()])
         .stdout(Stdio::piped())
         .stderr(Stdio::piped())
         .spawn()
@@ -409,13 +410,29 @@ fn a_signal_ends_an_import_as_a_shell_expects() {
     let bytes = long_dump();
     let (first, rest) = bytes.split_at(bytes.len() / 2);
     feed.write_all(first).expect("it reads");
-    kill_process(Pid::from_child(&child), Signal::INT).expect("the child is ours");
+    kill_process(Pid::from_child(&child), signal).expect("the child is ours");
     // It may have ended by now.
     let _ = feed.write_all(rest);
     drop(feed);
     let output = child.wait_with_output().expect("the child is ours");
-    let said = String::from_utf8_lossy(&output.stderr);
-    assert_eq!(output.status.code(), Some(130), "{said}");
-    assert!(said.contains("stopped by a signal"), "{said}");
-    assert!(names(data.path()).is_empty() && has_nothing(data.path()));
+    (output.status.code(), String::from_utf8_lossy(&output.stderr).into_owned())
+}
+
+#[test]
+fn a_signal_ends_an_import_as_a_shell_expects() {
+    for signal in [Signal::INT, Signal::TERM, Signal::HUP] {
+        let data = dir();
+        let (code, said) = import_with(signal, "--default-signal", &data);
+        assert_eq!(code, Some(128 + signal.as_raw()), "{said}");
+        assert!(said.contains("stopped by a signal"), "{said}");
+        assert!(names(data.path()).is_empty() && has_nothing(data.path()));
+    }
+}
+
+#[test]
+fn an_import_under_nohup_goes_on_without_its_terminal() {
+    let data = dir();
+    let (code, said) = import_with(Signal::HUP, "--ignore-signal=HUP", &data);
+    assert_eq!(code, Some(0), "{said}");
+    assert!(!has_nothing(data.path()));
 }
