@@ -165,6 +165,35 @@ fn data_are_not_overwritten() {
     assert_eq!(import_from(&path, again.path(), io::sink(), &Stop::default()).expect("it is whole").keys, 30);
 }
 
+/// A snapshot of nothing, alone or with a journal that has no batches behind it, is no data. The stamp of the new one is
+/// above it.
+#[test]
+fn a_snapshot_of_nothing_is_no_data() {
+    for has_journal in [false, true] {
+        let (from, data) = (dir(), dir());
+        let path = put(&from, &dump());
+        let disk = Directory::make(data.path().join("appendonlydir")).expect("a directory");
+        save_of(&disk, 1, None);
+        if has_journal {
+            journal(&data, &[], b"");
+        }
+        let run = || import_from(&path, data.path(), io::sink(), &Stop::default());
+        assert_eq!(run().expect("there are no data").keys, 30);
+        assert_eq!(names(data.path()), ["manifest", "snapshot-00000000000000000002"]);
+        let mut replay = Replay::open(&disk).expect("a state");
+        assert_eq!(replay.snapshot().expect("a state").expect("it has one").tallies().len(), 2);
+        assert!(replay.next_batch().expect("a state").is_none());
+        assert!(matches!(run(), Err(ImportError::NotEmpty(_))));
+    }
+    // A batch behind it is data, whatever it leaves.
+    let (from, data) = (dir(), dir());
+    let path = put(&from, &dump());
+    save_of(&Directory::make(data.path().join("appendonlydir")).expect("a directory"), 1, None);
+    journal(&data, &["FLUSHALL"], b"");
+    let error = import_from(&path, data.path(), io::sink(), &Stop::default()).expect_err("there is a batch");
+    assert!(matches!(error, ImportError::NotEmpty(_)), "{error}");
+}
+
 /// A directory whose server makes another snapshot just before the first is opened.
 struct Overtaken {
     dir: Directory,
@@ -173,12 +202,18 @@ struct Overtaken {
 
 /// Makes a snapshot of one key the state, at this stamp, and removes the one before.
 fn save(dir: &Directory, stamp: u64) {
+    save_of(dir, stamp, Some(&Entry::string(b"k", stamp.to_string().as_bytes(), None)));
+}
+
+fn save_of(dir: &Directory, stamp: u64, entry: Option<&Entry>) {
     let head = SnapshotHead { stamp: Stamp(stamp), made_ms: 0, clock: Clock::None };
     let manifest = Manifest::load(dir).expect("a directory").unwrap_or_default();
-    let mut chunk = Chunk::new(Compression::On);
-    chunk.push(&Entry::string(b"k", stamp.to_string().as_bytes(), None), None);
     let mut new = NewSnapshot::create(dir, head).expect("there is room");
-    new.append(&mut chunk, false).expect("there is room");
+    if let Some(entry) = entry {
+        let mut chunk = Chunk::new(Compression::On);
+        chunk.push(entry, None);
+        new.append(&mut chunk, false).expect("there is room");
+    }
     let mut files = Files::new(dir.clone(), manifest);
     new.install(&mut files, None).expect("there is room");
     files.clean().expect("a directory");

@@ -4,7 +4,7 @@
 //! every version up to Redis 7.4's. Keys whose time is over are left out, as redis-server leaves them out when it
 //! loads; functions and what modules keep beside keys are passed over, and told.
 //!
-//! Refused: a directory with a state that is not empty, and one that a server runs on. Of a key that a file has twice,
+//! Refused: a directory that has keys, or a journal with anything behind its snapshot, and one that a server runs on. Of a key that a file has twice,
 //! which no server writes, the last value is kept.
 
 use std::collections::BTreeSet;
@@ -79,8 +79,6 @@ impl fmt::Display for Imported {
     }
 }
 
-/// All batches up to it are in the snapshot; there are none.
-const STAMP: Stamp = Stamp(1);
 /// The number of the last database that a server can have.
 const DATABASE_MAX: u32 = i32::MAX as u32 - 1;
 
@@ -95,8 +93,8 @@ impl Import {
         let held = DataDir::open(&config)?;
         let path = StateDir::of(held.path()).path;
         let disk = Directory::make(&path).map_err(|cause| ImportError::Write { path, cause })?;
-        let manifest = empty_manifest(&disk)?;
-        let mut taker = Taker::new(&disk);
+        let empty = Empty::of(&disk)?;
+        let mut taker = Taker::new(&disk, empty.stamp);
         meter.begin("importing");
         let mut functions = 0;
         while let Some(item) = reader.next_item().map_err(|error| self.file_error(error))? {
@@ -119,7 +117,7 @@ impl Import {
             meter.warn(format_args!("libraries of functions are left out: {functions}"));
         }
         stop.check()?;
-        taker.finish(manifest).map_err(|cause| write_error(&disk, cause))
+        taker.finish(empty.manifest).map_err(|cause| write_error(&disk, cause))
     }
 
     fn file_error(&self, error: FileError) -> ImportError {
@@ -146,21 +144,33 @@ fn write_error(disk: &Directory, cause: io::Error) -> ImportError {
     ImportError::Write { path: disk.path().to_owned(), cause }
 }
 
-/// The manifest of a directory, if there is no state in it.
-fn empty_manifest(disk: &Directory) -> Result<Manifest, ImportError> {
-    let mut replay = Replay::open(disk)?;
-    let is_empty = replay.manifest().snapshot.is_none() && replay.next_batch()?.is_none();
-    let recovered = replay.finish()?;
-    if is_empty && recovered.torn.is_none() {
-        Ok(recovered.manifest)
-    } else {
-        Err(ImportError::NotEmpty(disk.path().to_owned()))
+/// A directory that has no keys. It may have files: a snapshot of nothing, and a journal without batches.
+struct Empty {
+    manifest: Manifest,
+    /// No batch and no snapshot of the directory has it.
+    stamp: Stamp,
+}
+
+impl Empty {
+    fn of(disk: &Directory) -> Result<Self, ImportError> {
+        let mut replay = Replay::open(disk)?;
+        let has_keys =
+            replay.snapshot()?.is_some_and(|snapshot| snapshot.tallies().iter().any(|tally| tally.keys > 0));
+        let is_empty = !has_keys && replay.next_batch()?.is_none();
+        let recovered = replay.finish()?;
+        if is_empty && recovered.torn.is_none() {
+            Ok(Self { manifest: recovered.manifest, stamp: recovered.next })
+        } else {
+            Err(ImportError::NotEmpty(disk.path().to_owned()))
+        }
     }
 }
 
 /// Values on their way into a snapshot.
 struct Taker<'d> {
     disk: &'d Directory,
+    /// Of the snapshot.
+    stamp: Stamp,
     now_ms: u64,
     limits: Limits,
     /// Of the first key: a file has the clocks of one policy.
@@ -172,10 +182,11 @@ struct Taker<'d> {
 }
 
 impl<'d> Taker<'d> {
-    fn new(disk: &'d Directory) -> Self {
+    fn new(disk: &'d Directory, stamp: Stamp) -> Self {
         let now_ms = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default().as_millis() as u64;
         Self {
             disk,
+            stamp,
             now_ms,
             limits: Config::default().value_limits(&mut fastrand::Rng::new()),
             clock: Clock::None,
@@ -232,7 +243,7 @@ impl<'d> Taker<'d> {
     }
 
     fn create(&self) -> io::Result<NewSnapshot<Directory>> {
-        let head = SnapshotHead { stamp: STAMP, made_ms: self.now_ms, clock: self.clock };
+        let head = SnapshotHead { stamp: self.stamp, made_ms: self.now_ms, clock: self.clock };
         NewSnapshot::create(self.disk, head)
     }
 
