@@ -323,9 +323,13 @@ impl<'e, W: Write> Writing<'e, W> {
         let limits = Config::default().value_limits(&mut fastrand::Rng::new());
         let mut extent = Extent { done: 0, total: snapshot.bytes() };
         let mut buffer = Vec::new();
-        for tally in snapshot.tallies() {
+        let mut places = snapshot.chunks().to_vec();
+        places.sort_by_key(|place| place.database);
+        // Every database that has chunks has a tally, and the other way round.
+        let databases = places.chunk_by(|a, b| a.database == b.database);
+        for (tally, places) in snapshot.tallies().iter().zip(databases) {
             self.begin_database(tally.database, tally.keys, tally.expiring)?;
-            for &place in snapshot.chunks().iter().filter(|place| place.database == tally.database) {
+            for &place in places {
                 let refused = |error| replay.snapshot_refusal(error);
                 for key in snapshot.keys(place, &mut buffer).map_err(refused)? {
                     let entry = key.map_err(refused)?.entry(&limits);

@@ -1,5 +1,6 @@
 //! A snapshot being read: its chunks, in any order, by any number of threads.
 
+use std::collections::BTreeMap;
 use std::io;
 
 use super::super::fixed::{u32_at, u64_at};
@@ -74,7 +75,7 @@ impl<F: DiskFile> Snapshot<F> {
         self.chunks.iter().map(|chunk| chunk.len).sum()
     }
 
-    /// How many keys there are in each database that has any.
+    /// How many keys there are in each database that has chunks, in the order of their numbers.
     pub fn tallies(&self) -> &[Tally] {
         &self.tallies
     }
@@ -150,12 +151,11 @@ fn tallies(
     let (count, counts) =
         bytes[CHUNK_HEADER_LEN..].split_first_chunk().ok_or(damaged("the footer is too short"))?;
     let tallies: Vec<Tally> = counts.chunks_exact(COUNT_LEN).map(tally).collect();
-    let counted = |number: u32| -> u64 {
-        chunks.iter().filter(|chunk| chunk.database == number).map(|chunk| u64::from(chunk.keys)).sum()
-    };
-    let agree = tallies.iter().all(|tally| counted(tally.database) == tally.keys)
-        && tallies.iter().map(|tally| tally.keys).sum::<u64>()
-            == chunks.iter().map(|chunk| u64::from(chunk.keys)).sum::<u64>();
+    let mut counted = BTreeMap::<u32, u64>::new();
+    for chunk in chunks {
+        *counted.entry(chunk.database).or_default() += u64::from(chunk.keys);
+    }
+    let agree = tallies.iter().map(|tally| (tally.database, tally.keys)).eq(counted);
     if u64::from_le_bytes(*count) == chunks.len() as u64 && agree {
         Ok(tallies)
     } else {

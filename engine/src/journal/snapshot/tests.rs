@@ -135,6 +135,21 @@ fn a_chunk_that_is_missing_is_noticed() {
     assert!(error.to_string().contains("other chunks than there are"), "{error}");
 }
 
+/// As often as it has to be there, but for the wrong database.
+#[test]
+fn a_footer_that_names_a_database_twice_is_refused() {
+    let mut bytes = bytes_of(&given());
+    let tally_at = bytes.len() - COUNT_LEN;
+    let footer_at = tally_at - COUNT_LEN - size_of::<u64>() - CHUNK_HEADER_LEN;
+    assert_eq!(bytes[tally_at], 3);
+    bytes[tally_at] = 0;
+    let footer = &mut bytes[footer_at..];
+    let checksum = crc32c::crc32c(&footer[KIND..]);
+    footer[CHECKSUM..KIND].copy_from_slice(&checksum.to_le_bytes());
+    let error = Snapshot::open(file_of(&bytes)).expect_err("there are keys in database 3");
+    assert!(error.to_string().contains("other chunks than there are"), "{error}");
+}
+
 #[test]
 fn what_is_no_run_of_keys_is_refused() {
     for payload in [
