@@ -17,7 +17,7 @@ use bobbin_engine::rdb::{Checksum, Compression, FileWriter};
 use bobbin_engine::startup::data_dir::DataDir;
 use bobbin_engine::store::Entry;
 use bobbin_engine::transfer::{
-    Export, ExportError, Import, ImportError, Imported, Meter, Readers, Source, Stop,
+    DATABASES_MAX, Export, ExportError, Import, ImportError, Imported, Meter, Readers, Source, Stop,
 };
 use proptest::prelude::*;
 use rustix::process::{Pid, Signal, kill_process};
@@ -163,6 +163,23 @@ fn data_are_not_overwritten() {
     // And what was exported is what was imported.
     let again = dir();
     assert_eq!(import_from(&path, again.path(), io::sink(), &Stop::default()).expect("it is whole").keys, 30);
+}
+
+/// What can be imported can be exported.
+#[test]
+fn an_import_has_no_more_databases_than_an_export() {
+    let import = |database: u32| {
+        let mut file = FileWriter::new(Vec::new(), Compression::Off, Checksum::Checked);
+        file.database(database.into(), 1, 0).expect("memory does not fail");
+        file.entry(&Entry::string(b"k", b"v", None), None).expect("memory does not fail");
+        let (from, data) = (dir(), dir());
+        let path = put(&from, &file.finish().expect("memory does not fail"));
+        import_from(&path, data.path(), io::sink(), &Stop::default())
+    };
+    let said = import(DATABASES_MAX - 1).expect("it is the last").to_string();
+    assert_eq!(said, "1 keys in 1 databases; start the server with --databases 1048576 or more");
+    let error = import(DATABASES_MAX).expect_err("it is one too many").to_string();
+    assert!(error.ends_with(": a key in database 1048576; the last there may be is 1048575"), "{error}");
 }
 
 /// A snapshot of nothing, alone or with a journal that has no batches behind it, is no data. The stamp of the new one is

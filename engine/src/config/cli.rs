@@ -8,7 +8,7 @@ use std::{ffi::OsString, os::unix::ffi::OsStrExt as _, path::PathBuf};
 
 use super::{Config, syntax};
 use crate::check::Check;
-use crate::transfer::{Export, Import, Readers, Source};
+use crate::transfer::{DATABASES_MAX, Export, Import, Readers, Source};
 
 /// What to read the configuration from.
 #[derive(Debug, Default, PartialEq, Eq)]
@@ -152,9 +152,6 @@ fn parse_export(arguments: &[OsString]) -> Option<Export> {
     [export.dir, export.file] = places.try_into().ok()?;
     Some(export)
 }
-
-/// More than anybody has, and few enough to be made.
-const DATABASES_MAX: u32 = 1 << 20;
 
 fn parse_import(arguments: &[OsString]) -> Invocation {
     match arguments {

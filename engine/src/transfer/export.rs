@@ -13,6 +13,7 @@ use std::time::{SystemTime, UNIX_EPOCH};
 
 use tempfile::NamedTempFile;
 
+use super::databases::Needed;
 use super::offline::{Failures, Offline};
 use super::{Meter, Stop, Stopped};
 use crate::config::Config;
@@ -94,13 +95,16 @@ pub enum ExportError {
 pub struct Exported {
     pub keys: u64,
     pub databases: usize,
+    /// The highest of their numbers.
+    pub last_database: Option<u32>,
     pub bytes: u64,
 }
 
 impl fmt::Display for Exported {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self { keys, databases, bytes } = self;
-        write!(f, "{keys} keys in {databases} databases, {bytes} bytes")
+        let Self { keys, databases, last_database: last, bytes } = *self;
+        let needed = Needed { last, how: "start redis-server with --databases" };
+        write!(f, "{keys} keys in {databases} databases, {bytes} bytes{needed}")
     }
 }
 
@@ -361,6 +365,7 @@ impl<'e, W: Write> Writing<'e, W> {
 
     fn begin_database(&mut self, number: u32, keys: u64, expiring: u64) -> Result<(), ExportError> {
         self.exported.databases += 1;
+        self.exported.last_database = self.exported.last_database.max(Some(number));
         let begun = self.out.database(number.into(), keys, expiring);
         begun.map_err(|cause| self.target.failure(cause))
     }

@@ -15,6 +15,7 @@ use std::os::unix::ffi::OsStrExt as _;
 use std::path::PathBuf;
 use std::time::{SystemTime, UNIX_EPOCH};
 
+use super::databases::{DATABASES_MAX, Needed};
 use super::{Meter, Stop, Stopped};
 use crate::config::Config;
 use crate::extent::Extent;
@@ -41,7 +42,7 @@ pub enum ImportError {
     Read { path: PathBuf, cause: io::Error },
     #[error("{}: {error}", path.display())]
     File { path: PathBuf, error: FileError },
-    #[error("{}: at byte {at}: {database} is no number of a database", path.display())]
+    #[error("{}: at byte {at}: a key in database {database}; the last there may be is {last}", path.display(), last = DATABASES_MAX - 1)]
     Database { path: PathBuf, at: u64, database: u64 },
     #[error(transparent)]
     Dir(#[from] DataDirError),
@@ -71,16 +72,10 @@ impl fmt::Display for Imported {
         if *expired > 0 {
             write!(f, ", {expired} left out whose time is over")?;
         }
-        let needed = databases.last().map_or(0, |last| last + 1);
-        if needed > Config::default().databases {
-            write!(f, "; start the server with --databases {needed} or more")?;
-        }
-        Ok(())
+        let last = databases.last().copied();
+        write!(f, "{}", Needed { last, how: "start the server with --databases" })
     }
 }
-
-/// The number of the last database that a server can have.
-const DATABASE_MAX: u32 = i32::MAX as u32 - 1;
 
 impl Import {
     pub fn run(&self, meter: &mut Meter<impl Write>, stop: &Stop) -> Result<Imported, ImportError> {
@@ -126,7 +121,7 @@ impl Import {
 
     fn take(&self, taker: &mut Taker<'_>, record: &Record<'_>) -> Result<(), ImportError> {
         let database = record.database;
-        let number = u32::try_from(database).ok().filter(|&number| number <= DATABASE_MAX);
+        let number = u32::try_from(database).ok().filter(|&number| number < DATABASES_MAX);
         let number = number.ok_or_else(|| {
             let path = self.file.clone();
             ImportError::Database { path, at: record.at, database }

@@ -8,6 +8,7 @@
 //! | module | owns |
 //! |---|---|
 //! | `export`, `import` | the two commands |
+//! | `databases` | how many there may be, and how many a server needs |
 //! | `offline` | the state of a directory in the memory of one core, without a server |
 //! | `meter` | what whoever waits is shown |
 //! | `stop` | signals that end the work |
@@ -22,12 +23,14 @@
 //! An import holds a value at a time and a chunk; an export of a snapshot alone as well. With a journal behind it the
 //! whole state has to be in memory, because what the journal changes may be anywhere in it.
 
+mod databases;
 mod export;
 mod import;
 mod meter;
 mod offline;
 mod stop;
 
+pub use databases::DATABASES_MAX;
 pub use export::{Export, ExportError, Exported, Readers, Source};
 pub use import::{Import, ImportError, Imported};
 pub use meter::Meter;

@@ -243,6 +243,7 @@ fn functions_and_high_databases_are_told() {
     assert!(!is_done && said.contains("--databases says how many there are"), "{said}");
     let said = export(server.dir(), &back, &["--databases", "34"]);
     assert!(said.starts_with("2 keys in 1 databases, "), "{said}");
+    assert!(said.contains(" bytes; start redis-server with --databases 34 or more: "), "{said}");
 }
 
 /// Redis knows such fields from 7.4 on.
