@@ -58,7 +58,7 @@ hashes with fields that expire, which older ones do not load. --databases is to 
 given where the server's configuration does. A file that is there already is replaced
 only with --force.
 
-import makes a dump file the data of a directory that has none yet; a server started on
+import makes a dump file the data of a directory that has no keys; a server started on
 that has its keys. It needs memory for the largest value alone. Keys whose time is over
 are left out, as redis-server does; libraries of functions are left out as well. Run both
 as the server's user. They end with 0 if all was done, and leave nothing half done.

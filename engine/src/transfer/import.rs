@@ -4,8 +4,11 @@
 //! every version up to Redis 7.4's. Keys whose time is over are left out, as redis-server leaves them out when it
 //! loads; functions and what modules keep beside keys are passed over, and told.
 //!
-//! Refused: a directory that has keys, or a journal with anything behind its snapshot, and one that a server runs on. Of a key that a file has twice,
-//! which no server writes, the last value is kept.
+//! Refused: a directory that has keys, or a journal with anything behind its snapshot, and one that a server runs on.
+//!
+//! A key that a file has twice, which no server writes and redis-server does not load, is not found out: that would take
+//! memory for all keys. A start serves the last of its values whose time is not over. All are counted, and are in what is
+//! exported until a server has made a snapshot of its own.
 
 use std::collections::BTreeSet;
 use std::fmt;

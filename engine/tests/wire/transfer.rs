@@ -5,6 +5,8 @@ use std::os::unix::fs::PermissionsExt as _;
 use std::path::Path;
 use std::process::{Command, Output};
 
+use bobbin_engine::rdb::{Checksum, Compression, FileWriter};
+use bobbin_engine::store::Entry;
 use bobbin_proto::Value;
 
 use super::dump::{Payload, not_error};
@@ -151,6 +153,68 @@ fn what_bobbin_has_is_loaded_by_redis() {
         let redis = oracle_on(there.path(), &[]);
         server.start_again("1", &directives);
         compare(&mut redis.connect(), &mut server.connect(), &keys);
+    }
+}
+
+/// Which no server writes.
+#[test]
+fn of_a_key_that_is_there_twice_the_last_value_is_served() {
+    let mut dump = FileWriter::new(Vec::new(), Compression::On, Checksum::Checked);
+    dump.database(0, 4, 1).expect("memory does not fail");
+    for (key, value, expiry_ms) in
+        [("k", "first", None), ("l", "only", None), ("k", "last", None), ("k", "over", Some(1))]
+    {
+        let entry = Entry::string(key.as_bytes(), value.as_bytes(), expiry_ms);
+        dump.entry(&entry, None).expect("memory does not fail");
+    }
+    let there = tempfile::tempdir().expect("a directory");
+    let [file, back] = ["dump.rdb", "back.rdb"].map(|name| there.path().join(name));
+    fs::write(&file, dump.finish().expect("memory does not fail")).expect("there is room");
+    let mut server = ended();
+    let said = import(&file, server.dir());
+    assert!(said.starts_with("3 keys in 1 databases, 1 left out whose time is over: "), "{said}");
+    let said = export(server.dir(), &back, &[]);
+    assert!(said.starts_with("3 keys in 1 databases, "), "{said}");
+    for reactors in ["1", "2"] {
+        server.start_again(reactors, &[]);
+        let mut client = server.connect();
+        assert_eq!(client.run("GET k"), Value::Bulk(b"last".to_vec()));
+        assert_eq!(client.run("DBSIZE"), Value::Int(2));
+        if reactors == "2" {
+            not_error(&client.run("SAVE"));
+        }
+        assert!(server.stop());
+    }
+    let said = export(server.dir(), &back, &["--force"]);
+    assert!(said.starts_with("2 keys in 1 databases, "), "{said}");
+}
+
+/// Its snapshot has no keys, and there is nothing behind it.
+#[test]
+fn a_server_that_was_emptied_leaves_room_for_an_import() {
+    let there = tempfile::tempdir().expect("a directory");
+    let file = there.path().join("dump.rdb");
+    for reactors in ["1", "2"] {
+        let mut server = bobbin_journalled(reactors, &[]);
+        let mut client = server.connect();
+        client.run("MSET a 1 b 2");
+        not_error(&client.run("SAVE"));
+        assert!(server.stop());
+        export(server.dir(), &file, &["--force"]);
+        server.start_again(reactors, &[]);
+        let mut client = server.connect();
+        client.run("FLUSHALL");
+        not_error(&client.run("SAVE"));
+        assert!(server.stop());
+        let said = import(&file, server.dir());
+        assert!(said.starts_with("2 keys in 1 databases: "), "{said}");
+        server.start_again(reactors, &[]);
+        let mut client = server.connect();
+        assert_eq!(client.run("DBSIZE"), Value::Int(2));
+        client.run("SET c 3");
+        assert!(server.stop());
+        server.start_again(reactors, &[]);
+        assert_eq!(server.connect().run("DBSIZE"), Value::Int(3));
     }
 }
 
