@@ -125,3 +125,20 @@ fn a_saver_that_panics_has_saved_nothing() {
     server.wait_ended();
     assert!(server.log().contains("The thread that makes snapshots panicked"), "{}", server.log());
 }
+
+/// The reactor that writes the journal hangs with the disk, and hears nothing any more.
+#[test]
+fn a_signal_by_force_ends_a_server_whose_journal_is_never_synced() {
+    let mut server = bobbin_journalled("2", &["--appendfsync", "everysec", "--shutdown-on-sigterm", "force"]);
+    let (mut client, mut asking) = (server.connect(), server.connect());
+    server.set_faults("synced wait");
+    client.run("SET a 1");
+    // One of them is on the other reactor.
+    for client in [&mut client, &mut asking] {
+        client.send(&words("SHUTDOWN NOSAVE")).expect("the server reads");
+    }
+    eventually(|| server.log().contains("A client asked to stop"));
+    server.signal();
+    assert!(!server.wait_ended(), "it ended well");
+    assert!(server.log().contains("reactor 0 does not end; what was done last"), "{}", server.log());
+}
