@@ -49,6 +49,8 @@ rules! {
     BarriersWait,
     /// Nothing sent later overtakes a barrier.
     BarriersAreWaitedFor,
+    /// Nothing runs before the journal has begun or ended on every shard.
+    SwitchesAreWaitedFor,
     /// A key is locked while it is on offer.
     OffersAreLocked,
     /// Whoever has waited longest is offered a key first.
@@ -87,6 +89,9 @@ impl Rule {
     /// Those of snapshots: what a client sees does not depend on them.
     pub const OF_SNAPSHOTS: &[Self] =
         &[Self::ChangesAreRecordedFirst, Self::CutsHoldShards, Self::CutsSealFirst];
+
+    /// Those of the journal's beginning and end: nor on them.
+    pub const OF_SWITCHES: &[Self] = &[Self::CutsHoldShards, Self::SwitchesAreWaitedFor];
 }
 
 /// Whether a rule holds.

@@ -23,7 +23,8 @@
 //! - Without a journal no stamps are taken. The snapshot has that of the last batch there was, and all since.
 //!
 //! The journal begins and ends with a cut (`saver`), so that it has all that was done after one moment, or before one: a
-//! shard that went by itself would leave out what another one's effects build on.
+//! shard that went by itself would leave out what another one's effects build on. Then shards are released when all have made
+//! the cut: a transaction is journalled by its coordinator, which may not have made it yet when the shards of the keys have.
 //!
 //! A cut that holds is the server's end: what is written after it would be neither in the snapshot nor, perhaps, anywhere
 //! else. Its shards are not released but may be read; they go on only if the server does not end after all.
@@ -43,7 +44,7 @@ use crate::journal::{Chunk, SnapshotHead};
 use crate::rdb::Compression;
 use crate::rules::{Rule, holds};
 use crate::saves::{Reason, Request, Whom};
-use crate::txn::{Cut, Share, Terms, TxMessage, Work};
+use crate::txn::{Cut, Outcome, Pending, Replies, Share, Terms, TxMessage, Work};
 
 /// Entries that a part of a step records at the least; it ends with the segment in which it has them.
 const STEP_ENTRIES: usize = 256;
@@ -123,9 +124,18 @@ impl Core {
                 self.hurry_journal(head.stamp);
             }
         }
-        for share in pending.shares {
+        for share in &pending.shares {
             self.post_tx(share.shard, TxMessage::Cut { id, cut, head });
         }
+        if cut.journals.is_some() {
+            self.coordinator.insert(id, pending);
+        }
+    }
+
+    /// The journal has begun or ended on every shard: only now may anything run that one core journals for all.
+    pub(super) fn end_switch(&mut self, id: TxId, pending: &Pending) {
+        let shards: Vec<_> = pending.shares.iter().map(|share| share.shard).collect();
+        self.release_shards(id, &shards);
     }
 
     /// Input, of the core that has made a cut that holds: the server goes on after all.
@@ -157,6 +167,9 @@ impl Core {
         if cut.holds {
             let readers = self.schedule.let_read(id);
             self.hold_locks(readers);
+        } else if cut.journals.is_some() && holds(Rule::SwitchesAreWaitedFor) {
+            let Some((from, _)) = self.schedule.part(id) else { return };
+            self.post_done(from, id, Outcome::Replies(Replies::default()));
         } else {
             self.release(id);
         }

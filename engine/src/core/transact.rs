@@ -416,6 +416,9 @@ impl Core {
             return self.next_round(id, outcomes);
         }
         let Some(mut pending) = self.coordinator.remove(id) else { return };
+        if let Work::Cut(_) = pending.work {
+            return self.end_switch(id, &pending);
+        }
         let outcomes = pending.take_outcomes();
         let ns = outcomes.iter().map(Outcome::ns).max().unwrap_or(0);
         let out = match &pending.work {

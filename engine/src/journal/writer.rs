@@ -171,6 +171,11 @@ impl Writer {
 
     /// Input: a batch of any reactor. Gives an empty one back, with the memory if it is not needed.
     pub fn arrive(&mut self, stamp: Stamp, mut batch: Batch) -> Batch {
+        if stamp < self.filling.next() {
+            // Of a journal that was ended before it came: the snapshot with which this one begins has what it did.
+            batch.clear();
+            return batch;
+        }
         if stamp != self.filling.next() {
             self.early.insert(stamp, batch);
             return Batch::default();

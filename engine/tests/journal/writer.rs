@@ -431,3 +431,18 @@ fn the_memory_of_a_batch_comes_back() {
     let first = writer.arrive(Stamp(1), large_batch(1000));
     assert!(first.is_empty() && first.capacity() >= 1000);
 }
+
+/// The journal was ended while the disk failed, and begins anew before the last of the old one has come.
+#[test]
+fn a_batch_of_an_ended_journal_stands_in_nobodys_way() {
+    let disk = FaultyDisk::default();
+    let (_, mut recovered) = recover(&disk).expect("an empty directory");
+    let (facts, ..) = recovered.begin(&disk, 1, 0).expect("the disk is well");
+    let mut writer = Writer::new(JournalFile { first: Stamp(5), ..facts }, AppendFsync::Always);
+    assert!(writer.arrive(Stamp(6), batch(6)).is_empty());
+    assert!(writer.arrive(Stamp(4), batch(4)).is_empty());
+    writer.arrive(Stamp(5), batch(5));
+    jobs_done(&mut writer);
+    assert!(writer.is_settled(), "both are written");
+    assert_eq!(writer.news().durable, Stamp(6));
+}
