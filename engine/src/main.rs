@@ -111,8 +111,13 @@ fn start(arguments: &Arguments) -> ExitCode {
 fn serve(ready: Ready) -> ExitCode {
     let supervisor = Supervisor::find(ready.config.supervised);
     let ended = Server::start(&ready).and_then(|server| server.run_until_told(supervisor));
-    // The socket file, the pidfile and the lock on the directory go with it.
-    drop(ready);
+    if ended.as_ref().is_err_and(|error| error.kind() == std::io::ErrorKind::TimedOut) {
+        // A thread hangs in the disk: until it is gone with the process, nobody else may have the directory.
+        std::mem::forget(ready);
+    } else {
+        // The socket file, the pidfile and the lock on the directory go with it.
+        drop(ready);
+    }
     match ended {
         Ok(()) => {
             tracing::warn!("Bobbin is now ready to exit, bye bye...");

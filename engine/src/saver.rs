@@ -38,6 +38,7 @@ use crate::ids::{ReactorId, Stamp};
 use crate::journal::{Directory, Disk as _, Files, JournalFile, Listed, NewSnapshot, StoreError, Writer};
 use crate::reactor::{Helper, JournalStart, Order, Plant, Reach};
 use crate::saves::{Request, Tell, Whom};
+use crate::server::caught;
 use crate::txn::Cut;
 
 /// Pieces that wait in the channel, for each reactor.
@@ -170,7 +171,7 @@ impl Saver {
                 None
             }
         };
-        let saved = self.save();
+        let saved = caught(|| self.save());
         match &saved {
             Ok(keys) => tracing::info!("DB saved on disk: {keys} keys"),
             Err(error) => tracing::error!("Error saving DB on disk: {error}"),
@@ -218,7 +219,7 @@ impl Saver {
         self.plant.order(WRITER, Order::Write(Box::new(JournalStart { writer, file })))?;
         let walked =
             self.walk(Cut { walks: true, journals: Some(true), holds: false }).and_then(|snapshot| {
-                // A reply may have left by a shard that had still to make the cut, for what one did that had: nobody held it back.
+                // What was done since the cut has to be durable before the journal counts: it is acknowledged.
                 self.reach(false)?;
                 Ok(snapshot)
             });

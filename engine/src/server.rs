@@ -347,10 +347,11 @@ impl Server {
         (how.force || !(how.saves(&config) || config.appendonly)).then_some(how)
     }
 
-    /// What changes while a snapshot is made: keys and bytes that are written, or are about to be.
+    /// What changes only if the disk does something: the keys that are written. What has yet to be written grows also if it
+    /// does nothing.
     fn progress(&self) -> impl PartialEq + use<> {
         let saves = &self.shared.saves;
-        (saves.keys(), saves.recorded(), saves.pending_bytes(), saves.state().running)
+        (saves.keys(), saves.state().running)
     }
 
     /// How long a stop by force waits for a disk that does nothing.
@@ -387,22 +388,28 @@ impl Server {
         self.plant.order(change.reactor(), Order::ScopesChanged { change, outcome })
     }
 
+    /// Ends all threads. An error of the kind [`io::ErrorKind::TimedOut`]: some have been left where they hang, and may still
+    /// write.
     fn stop(self) -> io::Result<()> {
         match self.saver.map(|saver| join(saver.stop(), Some(SAVER_END_MAX))) {
             Some(Some(Err(_))) => tracing::error!("The thread that makes snapshots panicked"),
             Some(None) => tracing::error!("The thread that makes snapshots waits for the disk, and is left"),
             Some(Some(Ok(()))) | None => {}
         }
-        let within = self.is_forced.then_some(REACTOR_END_MAX);
-        let mut panicked = 0;
+        let until = self.is_forced.then(|| Instant::now() + REACTOR_END_MAX);
+        let (mut panicked, mut left) = (0, Vec::new());
         // The first writes the journal: it stops when it has all that the others did.
         for (index, thread) in self.threads.into_iter().enumerate().rev() {
             self.plant.order(ReactorId::from_index(index), Order::Stop)?;
-            let Some(ended) = join(thread, within) else {
-                let what = "does not end; what was done last may not be in the journal";
-                return Err(io::Error::other(format!("reactor {index} {what}")));
-            };
-            panicked += usize::from(ended.is_err());
+            match join(thread, until.map(|until| until.saturating_duration_since(Instant::now()))) {
+                Some(ended) => panicked += usize::from(ended.is_err()),
+                None => left.push(index.to_string()),
+            }
+        }
+        if !left.is_empty() {
+            let what = "does not end; what was done last may not be in the journal";
+            let text = format!("reactor {} {what}", left.join(", "));
+            return Err(io::Error::new(io::ErrorKind::TimedOut, text));
         }
         if panicked > 0 {
             return Err(io::Error::other("a reactor panicked"));
@@ -543,9 +550,10 @@ impl Launch {
     }
 }
 
-/// A panic is a failure like others: the server stops, instead of going on without one of its shards.
-fn caught(serve: impl FnOnce() -> io::Result<()>) -> io::Result<()> {
-    std::panic::catch_unwind(AssertUnwindSafe(serve)).unwrap_or_else(|_| Err(io::Error::other("it panicked")))
+/// A panic is a failure like others: of a reactor, so that the server stops instead of going on without one of its shards; of a
+/// snapshot, so that whoever waits for it hears of it, and the next can be made.
+pub(crate) fn caught<T>(work: impl FnOnce() -> io::Result<T>) -> io::Result<T> {
+    std::panic::catch_unwind(AssertUnwindSafe(work)).unwrap_or_else(|_| Err(io::Error::other("it panicked")))
 }
 
 #[cfg(test)]
@@ -556,6 +564,6 @@ mod tests {
     fn a_reactor_that_panics_has_failed() {
         assert!(caught(|| Ok(())).is_ok());
         assert!(caught(|| Err(io::ErrorKind::Other.into())).is_err());
-        assert!(caught(|| panic!("as a bug would")).is_err());
+        assert!(caught::<()>(|| panic!("as a bug would")).is_err());
     }
 }

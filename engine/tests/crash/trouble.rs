@@ -175,9 +175,11 @@ fn a_stop_is_refused_while_what_was_acknowledged_is_not_durable() {
     for policy in ["everysec", "always"] {
         for line in ["SHUTDOWN", "SHUTDOWN NOSAVE"] {
             // Saved would be durable as well.
-            let mut server = bobbin_journalled("2", &["--appendfsync", policy, "--save", ""]);
+            let mut server = bobbin_journalled("2", &["--appendfsync", "always", "--save", ""]);
             let (mut client, mut other) = (server.connect(), server.connect());
+            // Durable, so that what fails is the sync of what comes next.
             assert_eq!(client.call_raw(&["MSET", "a", "1", "b", "1", "c", "1"]), b"+OK\r\n");
+            client.run(&format!("CONFIG SET appendfsync {policy}"));
             server.set_faults("synced EIO");
             // Under `always` nothing is acknowledged that is not durable.
             other.send(&["MSET", "a", "2", "b", "2", "c", "2"]).expect("the server reads");
@@ -302,6 +304,7 @@ fn snapshots_that_fail_again_and_again_leave_one_file_behind() {
     assert!(journals(&server).len() <= at_first + 1, "{:?}", journals(&server));
     server.set_faults("");
     assert_eq!(client.call_raw(&["SAVE"]), b"+OK\r\n");
+    client.run("CONFIG SET appendfsync always");
     client.run("SET last 1");
     server.kill();
     server.start_again("1", &[]);
