@@ -563,7 +563,7 @@ mod tests {
     #[test]
     fn a_reactor_that_panics_has_failed() {
         assert!(caught(|| Ok(())).is_ok());
-        assert!(caught(|| Err(io::ErrorKind::Other.into())).is_err());
+        assert!(caught::<()>(|| Err(io::ErrorKind::Other.into())).is_err());
         assert!(caught::<()>(|| panic!("as a bug would")).is_err());
     }
 }
