@@ -63,8 +63,8 @@ impl Core {
         self.set_journalled(true);
     }
 
-    /// The journal begins or ends here, at a moment at which it does so everywhere: after this stamp, if it begins. Other
-    /// shards may have gone on since, and taken later ones.
+    /// The journal begins or ends here, at a moment at which it does so everywhere: after this stamp, if it begins. No
+    /// transaction runs until all shards have done so, but a visit without locks (RANDOMKEY, SCAN) may have taken a later one.
     pub(super) fn switch_journal(&mut self, is_on: bool, at: Stamp) {
         if is_on {
             self.end_journal();
