@@ -46,10 +46,10 @@ use crate::rules::{Rule, holds};
 use crate::saves::{Reason, Request, Whom};
 use crate::txn::{Cut, Outcome, Pending, Replies, Share, Terms, TxMessage, Work};
 
-/// Entries that a part of a step records at the least; it ends with the segment in which it has them.
-const STEP_ENTRIES: usize = 256;
-/// Parts of a step, and the time from which on there is no other: a full segment takes as long.
-const STEP_PARTS_MAX: usize = 8;
+/// Entries that a part of a step records at the most, fewer if they are large: a tenth of the time that a step has.
+const PART_ENTRIES: usize = 128;
+/// Parts of a step, and the time from which on there is no other.
+const STEP_PARTS_MAX: usize = 32;
 const STEP_NS: u64 = 200_000;
 /// While commands run, the pause after a step is so many times as long.
 const PAUSES: u64 = 3;
@@ -186,7 +186,7 @@ impl Core {
         }
         let start = self.env.stopwatch.read();
         for _ in 0..STEP_PARTS_MAX {
-            if !self.shard.keyspace.walk_step(STEP_ENTRIES) || self.ns_since(start) >= STEP_NS {
+            if !self.shard.keyspace.walk_step(PART_ENTRIES) || self.ns_since(start) >= STEP_NS {
                 break;
             }
         }

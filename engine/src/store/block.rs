@@ -2,10 +2,10 @@
 //!
 //! ```text
 //! the pointer (8 bytes, kept in the segment's slots)
-//!  63           49  48  47                                   0
-//! ┌───────────────┬───┬───────────────────────────────────────┐
-//! │ tag of the key│ V │ address of the block                  │   V: the key has an expiry
-//! └───────────────┴───┴───────────────────────────────────────┘
+//!  63           49  48  47                         3 2 1   0
+//! ┌───────────────┬───┬─────────────────────────────┬─────┬───┐   V: the key has an expiry
+//! │ tag of the key│ V │ address of the block        │  0  │ M │   M: its mark, which a walk goes by
+//! └───────────────┴───┴─────────────────────────────┴─────┴───┘   (blocks are aligned to 8)
 //!
 //! the block
 //!  0      1        4         6         8
@@ -50,14 +50,18 @@ use super::size_class::size_class;
 pub const ACCESS_MAX: u32 = (1 << 24) - 1;
 
 const ADDRESS_BITS: u32 = 48;
-const ADDRESS: usize = (1 << ADDRESS_BITS) - 1;
+const ADDRESS: usize = (1 << ADDRESS_BITS) - BLOCK_ALIGN;
+const MARK: usize = 1;
 const VOLATILE: usize = 1 << ADDRESS_BITS;
 const TAG_SHIFT: u32 = ADDRESS_BITS + 1;
+const TAG: usize = usize::MAX << TAG_SHIFT;
 /// Bytes the processor fetches at a time.
 const LINE_SIZE: usize = 64;
 const BLOCK_ALIGN: usize = 8;
 
 const _: () = assert!(usize::BITS == 64);
+const _: () =
+    assert!((ADDRESS ^ MARK ^ VOLATILE ^ TAG).count_ones() == usize::BITS - 2, "no bit is used twice");
 
 /// What a block holds and where: see the module's drawing.
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -198,7 +202,6 @@ impl Block {
         let block = unsafe { alloc(layout) };
         let Some(block) = NonNull::new(block).map(NonNull::cast) else { handle_alloc_error(layout) };
         assert!(block.addr().get() & !ADDRESS == 0, "addresses of user space have 48 bits");
-        debug_assert!(block.addr().get().is_multiple_of(BLOCK_ALIGN));
         let mut block = Self(block);
         block.write_frame(shape, access, expiry_ms);
         block
@@ -253,7 +256,18 @@ impl Block {
     #[inline]
     pub(super) fn set_tag(&mut self, tag: u16) {
         debug_assert!(u32::from(tag) < TAG_END);
-        self.set_pointer_bits(!(ADDRESS | VOLATILE), usize::from(tag) << TAG_SHIFT);
+        self.set_pointer_bits(TAG, usize::from(tag) << TAG_SHIFT);
+    }
+
+    /// The mark, which means something to the table alone; reads only the pointer.
+    #[inline]
+    pub(super) fn mark(&self) -> bool {
+        self.0.addr().get() & MARK != 0
+    }
+
+    #[inline]
+    pub(super) fn set_mark(&mut self, mark: bool) {
+        self.set_pointer_bits(MARK, usize::from(mark));
     }
 
     /// Asks the processor for the block's first two lines.
@@ -358,7 +372,7 @@ impl Block {
 /// Writing. Whoever allocates or reshapes writes, before anything is read, what the new shape has beyond what
 /// was kept: the key, then the inline value, the number or the object.
 impl Block {
-    /// Gives the block another shape, keeping tag, key, access clock, the word if both shapes have one, and the
+    /// Gives the block another shape, keeping tag, mark, key, access clock, the word if both shapes have one, and the
     /// first `keep` bytes of an inline value. What the new shape has beyond these is the caller's to write.
     #[inline]
     pub(super) fn reshape(&mut self, to: Shape, keep: usize, expiry_ms: Option<u64>) {
@@ -428,6 +442,7 @@ impl Block {
         // - the source is initialised; the blocks are two allocations.
         unsafe { ptr::copy_nonoverlapping(source, target, len) };
         moved.set_tag(self.tag());
+        moved.set_mark(self.mark());
         let old = self.start();
         self.0 = moved.0;
         std::mem::forget(moved);
@@ -459,7 +474,7 @@ impl Block {
         self.0.as_ptr().map_addr(|addr| addr & ADDRESS)
     }
 
-    /// Replaces the bits of `mask`, all of them above the address.
+    /// Replaces the bits of `mask`, none of them the address's.
     #[inline]
     fn set_pointer_bits(&mut self, mask: usize, bits: usize) {
         self.0 = self

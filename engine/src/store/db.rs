@@ -17,7 +17,7 @@ use super::largest::Largest;
 use super::object::Object;
 use super::segment::Segment;
 use super::table::Table;
-use super::walk::{Recorded, Walk};
+use super::walk::Recorded;
 use crate::journal::Chunk;
 use crate::rdb::Compression;
 
@@ -240,9 +240,10 @@ impl Db {
     #[inline]
     pub fn find_mut(&mut self, key: &[u8]) -> Option<EntryMut<'_>> {
         let hash = self.table.hash(key);
-        let Segment { entries, deadlines, .. } = self.table.segment_mut(hash)?;
+        let (Segment { entries, deadlines, .. }, mut recorder) = self.table.segment_mut(hash)?;
         let tag = hash.tag();
         let entry = entries.find_mut(hash.bucket(), |entry| entry.matches(tag, key))?;
+        recorder.before_change(entry);
         Some(EntryMut { entry, deadlines, totals: &mut self.totals, graveyard: &mut self.graveyard })
     }
 
@@ -259,14 +260,19 @@ impl Db {
     pub fn find_or_insert_with(&mut self, key: &[u8], make: impl FnOnce() -> Entry) -> EntryMut<'_> {
         let hash = self.table.hash(key);
         let tag = hash.tag();
-        let Segment { entries, deadlines, .. } = self.table.segment_with_room(hash);
+        let (Segment { entries, deadlines, .. }, mut recorder) = self.table.segment_with_room(hash);
         let entry = match entries.entry(hash.bucket(), |entry| entry.matches(tag, key), Entry::bucket_hash) {
-            hash_table::Entry::Occupied(place) => place.into_mut(),
+            hash_table::Entry::Occupied(place) => {
+                let entry = place.into_mut();
+                recorder.before_change(entry);
+                entry
+            }
             hash_table::Entry::Vacant(place) => {
                 let mut entry = make();
                 debug_assert_eq!(entry.key(), key);
                 entry.set_tag(tag);
                 entry.set_access(self.access_at_birth);
+                recorder.admit(&mut entry);
                 deadlines.add(entry.expiry());
                 deadlines.note_field(entry.next_field_deadline());
                 self.totals.add(&entry);
@@ -284,7 +290,8 @@ impl Db {
         if entry.access() == 0 {
             entry.set_access(self.access_at_birth);
         }
-        let Segment { entries, deadlines, .. } = self.table.segment_with_room(hash);
+        let (Segment { entries, deadlines, .. }, mut recorder) = self.table.segment_with_room(hash);
+        recorder.admit(&mut entry);
         deadlines.add(entry.expiry());
         deadlines.note_field(entry.next_field_deadline());
         match entries.entry(hash.bucket(), |other| other.matches(tag, entry.key()), Entry::bucket_hash) {
@@ -294,6 +301,7 @@ impl Db {
                 None
             }
             hash_table::Entry::Occupied(mut place) => {
+                recorder.before_change(place.get_mut());
                 deadlines.subtract(place.get().is_volatile());
                 // The old one first: its key is the new one's, which may be among the largest.
                 self.totals.subtract(place.get());
@@ -315,10 +323,11 @@ impl Db {
     pub fn set_string(&mut self, key: &[u8], value: &[u8], expiry: Expiry) -> Written<'_> {
         let hash = self.table.hash(key);
         let tag = hash.tag();
-        let Segment { entries, deadlines, .. } = self.table.segment_with_room(hash);
+        let (Segment { entries, deadlines, .. }, mut recorder) = self.table.segment_with_room(hash);
         match entries.entry(hash.bucket(), |entry| entry.matches(tag, key), Entry::bucket_hash) {
             hash_table::Entry::Occupied(place) => {
                 let entry = place.into_mut();
+                recorder.before_change(entry);
                 let old_expiry_ms = entry.expiry();
                 let expiry_ms = match expiry {
                     Expiry::Keep => old_expiry_ms,
@@ -340,6 +349,7 @@ impl Db {
                 let mut entry = Entry::string(key, value, expiry_ms);
                 entry.set_tag(tag);
                 entry.set_access(self.access_at_birth);
+                recorder.admit(&mut entry);
                 deadlines.add(expiry_ms);
                 self.totals.add(&entry);
                 Written { entry: place.insert(entry).into_mut(), replaced: false, old_expiry_ms: None }
@@ -383,7 +393,7 @@ impl Db {
 
     /// Starts a walk over the keys that there are now, under this number.
     pub(crate) fn begin_walk(&mut self, database: u32, compression: Compression) {
-        self.table.begin_walk(Walk::new(database, compression));
+        self.table.begin_walk(database, compression);
     }
 
     pub(crate) fn is_walked(&self) -> bool {

@@ -211,6 +211,17 @@ impl Entry {
         self.0.set_tag(tag);
     }
 
+    /// Says of an entry in a table whether a walk over it has recorded it: see `walk`. Reads only the pointer.
+    #[inline]
+    pub(crate) fn mark(&self) -> bool {
+        self.0.mark()
+    }
+
+    #[inline]
+    pub(crate) fn set_mark(&mut self, mark: bool) {
+        self.0.set_mark(mark);
+    }
+
     /// The hash the segment files the entry under; reads only the pointer.
     #[inline]
     pub(crate) fn bucket_hash(&self) -> u64 {

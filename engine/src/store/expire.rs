@@ -15,6 +15,7 @@ use super::hash::Hash;
 use super::object::{Collection as _, Type};
 use super::segment::Segment;
 use super::table::DEPTH_MAX;
+use super::walk::Recorder;
 
 /// One past the last position, prefixes taken at the deepest level.
 const END: u32 = 1 << DEPTH_MAX;
@@ -100,12 +101,12 @@ impl Db {
             self.expire_pass.next = next;
             return (walked, 1);
         }
-        let Some(segment) = self.table.segment_at_mut(place) else { return (END, 1) };
+        let Some((segment, mut recorder)) = self.table.segment_at_mut(place) else { return (END, 1) };
         let totals = &mut self.totals;
         let mut cost = 1;
         if keys_due {
             cost += segment.deadlines.volatile();
-            segment.remove_due(now_ms, in_use, |entry| {
+            segment.remove_due(now_ms, in_use, &mut recorder, |entry| {
                 totals.subtract(&entry);
                 expired(Expired::Key(entry));
             });
@@ -113,7 +114,7 @@ impl Db {
         let mut left = budget;
         if fields_due {
             cost += segment.entries.len();
-            left = segment.remove_due_fields(now_ms, budget, totals, in_use, expired);
+            left = segment.remove_due_fields(now_ms, budget, totals, (in_use, expired), &mut recorder);
             cost += budget - left;
         }
         self.table.contract_prefix(prefix, depth);
@@ -139,13 +140,21 @@ impl Db {
 
 impl Segment {
     /// Removes the entries that are due, and makes the bound exact.
-    fn remove_due(&mut self, now_ms: u64, in_use: &impl Fn(&[u8]) -> bool, mut removed: impl FnMut(Entry)) {
+    fn remove_due(
+        &mut self,
+        now_ms: u64,
+        in_use: &impl Fn(&[u8]) -> bool,
+        recorder: &mut Recorder<'_>,
+        mut removed: impl FnMut(Entry),
+    ) {
         self.entries.iter().filter(|entry| entry.is_volatile()).for_each(Entry::prefetch);
         let mut earliest_ms = u64::MAX;
         let due = self.entries.extract_if(|entry| {
             let Some(at) = entry.expiry() else { return false };
             let due = is_due(at, now_ms) && !in_use(entry.key());
-            if !due {
+            if due {
+                recorder.before_change(entry);
+            } else {
                 earliest_ms = earliest_ms.min(at);
             }
             due
@@ -164,14 +173,15 @@ impl Segment {
         now_ms: u64,
         budget: usize,
         totals: &mut Totals,
-        in_use: &impl Fn(&[u8]) -> bool,
-        expired: &mut impl FnMut(Expired<'_>),
+        (in_use, expired): (&impl Fn(&[u8]) -> bool, &mut impl FnMut(Expired<'_>)),
+        recorder: &mut Recorder<'_>,
     ) -> usize {
         self.entries.iter().for_each(Entry::prefetch);
         let (mut left, mut earliest_ms, mut emptied) = (budget, u64::MAX, 0);
         for entry in &mut self.entries {
             let Some(at_ms) = entry.next_field_deadline() else { continue };
             if left > 0 && is_due(at_ms, now_ms) && !in_use(entry.key()) {
+                recorder.before_change(entry);
                 let removed = totals.change(entry, |entry| {
                     expire_fields(entry, now_ms, left, |field| expired(Expired::Field(field)))
                 });

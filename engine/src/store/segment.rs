@@ -116,13 +116,11 @@ pub(crate) struct Segment {
     pub(crate) deadlines: Deadlines,
     prefix: u32,
     depth: u8,
-    /// That of the table: a walk has recorded it. See `walk`.
-    pub(crate) mark: bool,
 }
 
 impl Segment {
-    pub(crate) const fn new(prefix: u32, depth: u8, mark: bool) -> Self {
-        Self { entries: HashTable::new(), deadlines: Deadlines::NONE, prefix, depth, mark }
+    pub(crate) const fn new(prefix: u32, depth: u8) -> Self {
+        Self { entries: HashTable::new(), deadlines: Deadlines::NONE, prefix, depth }
     }
 
     pub(crate) fn prefix(&self) -> usize {
@@ -197,7 +195,7 @@ impl Segment {
     pub(crate) fn split(&mut self, hasher: &KeyHasher) -> Self {
         self.depth += 1;
         self.prefix <<= 1;
-        let mut high = Self::new(self.prefix | 1, self.depth, self.mark);
+        let mut high = Self::new(self.prefix | 1, self.depth);
         let (zeros, ones) = self.partition(hasher);
         self.deadlines = self.deadlines.emptied();
         high.deadlines = self.deadlines;

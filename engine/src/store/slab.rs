@@ -41,7 +41,7 @@ impl Slab {
 
     pub(crate) fn remove(&mut self, id: u32) -> Segment {
         self.free.push(id);
-        std::mem::replace(self.at_mut(id), Segment::new(0, 0, false))
+        std::mem::replace(self.at_mut(id), Segment::new(0, 0))
     }
 
     /// Takes any segment out, for good: numbers are not valid after that.

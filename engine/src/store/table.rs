@@ -25,8 +25,8 @@ use super::entry::Entry;
 use super::key_hash::{KeyHash, KeyHasher};
 use super::segment::Segment;
 use super::slab::Slab;
-use super::walk::{Recorded, Walk};
-use crate::rules::{Rule, holds};
+use super::walk::{Recorded, Recorder, Walk};
+use crate::rdb::Compression;
 
 /// Deepest level: 2^28 segments hold over 200 billion entries, and a SCAN cursor stays below 2^44.
 pub(crate) const DEPTH_MAX: u8 = 28;
@@ -40,7 +40,7 @@ pub(crate) struct Table {
     depth: u8,
     /// Bytes allocated for the segments' buckets.
     buckets_memory: usize,
-    /// Of segments that the last walk has recorded, or that came after it.
+    /// That of entries which the last walk has recorded, or which came after its cut. See `walk`.
     mark: bool,
     walk: Option<Box<Walk>>,
 }
@@ -81,11 +81,16 @@ impl Table {
         Some(self.segments.at(id))
     }
 
+    /// The segment of a hash, and what has to see every entry of it that changes, goes or comes.
     #[inline]
-    pub(crate) fn segment_mut(&mut self, hash: KeyHash) -> Option<&mut Segment> {
+    pub(crate) fn segment_mut(&mut self, hash: KeyHash) -> Option<(&mut Segment, Recorder<'_>)> {
         let &id = self.directory.get(hash.prefix(self.depth))?;
-        self.record_before_change(id);
-        Some(self.segments.at_mut(id))
+        Some(self.at_mut(id))
+    }
+
+    #[inline]
+    fn at_mut(&mut self, id: u32) -> (&mut Segment, Recorder<'_>) {
+        (self.segments.at_mut(id), Recorder::new(self.walk.as_deref_mut(), self.mark))
     }
 
     /// How many bits of the hash the directory is indexed by.
@@ -108,16 +113,16 @@ impl Table {
         self.directory.get(place).map(|&id| self.segments.at(id))
     }
 
-    pub(crate) fn segment_at_mut(&mut self, place: usize) -> Option<&mut Segment> {
+    /// As [`Table::segment_mut`].
+    pub(crate) fn segment_at_mut(&mut self, place: usize) -> Option<(&mut Segment, Recorder<'_>)> {
         let &id = self.directory.get(place)?;
-        self.record_before_change(id);
-        Some(self.segments.at_mut(id))
+        Some(self.at_mut(id))
     }
 
-    /// Starts a walk over what is there now.
-    pub(crate) fn begin_walk(&mut self, walk: Walk) {
+    /// Starts a walk over what is there now, under this number of its database.
+    pub(crate) fn begin_walk(&mut self, database: u32, compression: Compression) {
         self.mark = !self.mark;
-        self.walk = Some(Box::new(walk));
+        self.walk = Some(Box::new(Walk::new(database, self.mark, compression)));
     }
 
     pub(crate) fn is_walked(&self) -> bool {
@@ -139,8 +144,8 @@ impl Table {
         self.walk.as_mut().into_iter().for_each(|walk| walk.abandon());
     }
 
-    /// Records segments until about `budget` entries are; takes off the budget what it did. Returns the chunks that
-    /// are complete; after the last step, all that are left.
+    /// Records up to `budget` entries, fewer if they are large; takes off the budget what it did. Returns the chunks
+    /// that are complete; after the last step, all that are left.
     pub(crate) fn walk_step(&mut self, budget: &mut usize) -> Recorded {
         while let Some(walk) = &mut self.walk {
             let place = walk.place(self.depth);
@@ -150,29 +155,9 @@ impl Table {
             if *budget == 0 {
                 return walk.take_full();
             }
-            walk.passed(self.segments.at(id));
-            let recorded = self.record(id);
-            *budget = budget.saturating_sub(1 + recorded);
+            walk.record_some(self.segments.at_mut(id), budget);
         }
         Recorded::default()
-    }
-
-    /// To be called with every segment that is about to change. A split changes none: both parts have the same mark.
-    #[inline]
-    fn record_before_change(&mut self, id: u32) {
-        if self.walk.is_some() && holds(Rule::ChangesAreRecordedFirst) {
-            self.record(id);
-        }
-    }
-
-    /// Records a segment, if it is not yet. Returns how many entries that took.
-    #[cold]
-    fn record(&mut self, id: u32) -> usize {
-        let segment = self.segments.at_mut(id);
-        let Some(walk) = self.walk.as_mut().filter(|_| segment.mark != self.mark) else { return 0 };
-        segment.mark = self.mark;
-        walk.record(segment);
-        segment.entries.len()
     }
 
     /// Gives back what a segment that lost entries no longer needs.
@@ -190,22 +175,22 @@ impl Table {
         })
     }
 
-    /// The segment of a hash, with room for one more entry.
+    /// As [`Table::segment_mut`], with room for one more entry.
     #[inline]
-    pub(crate) fn segment_with_room(&mut self, hash: KeyHash) -> &mut Segment {
+    pub(crate) fn segment_with_room(&mut self, hash: KeyHash) -> (&mut Segment, Recorder<'_>) {
         let id = match self.directory.get(hash.prefix(self.depth)) {
             Some(&id) if !self.segments.at(id).is_full() => id,
             _ => self.make_room(hash),
         };
-        self.record_before_change(id);
-        self.segments.at_mut(id)
+        self.at_mut(id)
     }
 
     /// Removes an entry, and gives back what the table no longer needs.
     pub(crate) fn remove(&mut self, hash: KeyHash, key: &[u8]) -> Option<Entry> {
         let tag = hash.tag();
-        let segment = self.segment_mut(hash)?;
-        let found = segment.entries.find_entry(hash.bucket(), |entry| entry.matches(tag, key)).ok()?;
+        let (segment, mut recorder) = self.segment_mut(hash)?;
+        let mut found = segment.entries.find_entry(hash.bucket(), |entry| entry.matches(tag, key)).ok()?;
+        recorder.before_change(found.get_mut());
         let (entry, _) = found.remove();
         segment.deadlines.subtract(entry.is_volatile());
         if segment.is_sparse() {
@@ -222,7 +207,7 @@ impl Table {
     #[cold]
     fn make_room(&mut self, hash: KeyHash) -> u32 {
         if self.directory.is_empty() {
-            self.directory.push(self.segments.insert(Segment::new(0, 0, self.mark)));
+            self.directory.push(self.segments.insert(Segment::new(0, 0)));
             self.at_depth[0] = 1;
         }
         loop {
@@ -290,8 +275,6 @@ impl Table {
         if !segment.fits_with(self.segments.at(buddy_id)) {
             return false;
         }
-        // The segment itself has just lost entries, and was recorded before that.
-        self.record_before_change(buddy_id);
         let buddy = self.segments.remove(buddy_id);
         let segment = self.segments.at_mut(id);
         self.buckets_memory -= segment.memory() + buddy.memory();
@@ -315,12 +298,16 @@ impl Table {
 
 #[cfg(test)]
 impl Table {
+    /// How many entries a walk has yet to come by.
+    pub(crate) fn unrecorded(&self) -> usize {
+        self.segments().flat_map(|segment| &segment.entries).filter(|entry| entry.mark() != self.mark).count()
+    }
+
     /// Checks what the module promises of the table's structure.
     pub(crate) fn assert_invariants(&self) {
         let mut at_depth = [0; DEPTH_MAX as usize + 1];
         let mut buckets_memory = 0;
         for segment in self.segments() {
-            assert!(self.is_walked() || segment.mark == self.mark);
             at_depth[usize::from(segment.depth())] += 1;
             buckets_memory += segment.memory();
             segment.assert_invariants(&self.hasher);
@@ -329,6 +316,7 @@ impl Table {
             let end = places + (1 << (self.depth - segment.depth()));
             assert!(self.directory[places..end].iter().all(|&other| other == id));
         }
+        assert!(self.is_walked() || self.unrecorded() == 0);
         assert_eq!(at_depth, self.at_depth);
         assert_eq!(buckets_memory, self.buckets_memory);
         assert!(self.directory.is_empty() || self.directory.len() == 1 << self.depth);

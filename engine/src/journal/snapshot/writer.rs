@@ -86,8 +86,13 @@ impl Chunk {
         self.tally.expiring += u64::from(expiry_ms.is_some());
     }
 
-    pub fn is_full(&mut self) -> bool {
-        self.writer.sink_mut().len() >= CHUNK_BYTES
+    pub fn is_full(&self) -> bool {
+        self.len() >= CHUNK_BYTES
+    }
+
+    /// Bytes of it that there are.
+    pub(crate) fn len(&self) -> usize {
+        self.writer.sink().len()
     }
 
     pub fn is_empty(&self) -> bool {

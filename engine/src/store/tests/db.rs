@@ -285,6 +285,34 @@ fn an_overwrite_of_like_size_is_written_in_place() {
     }
 }
 
+/// The table's mark, and what else stands beside the pointer's address.
+#[test]
+fn entries_keep_their_mark_where_they_are() {
+    for mark in [true, false] {
+        let mut entry = Entry::string(b"key", b"value", None);
+        let is_kept = |entry: &Entry, expires| {
+            assert_eq!((entry.mark(), entry.tag(), entry.is_volatile()), (mark, 0x7FFF, expires));
+            assert_eq!(entry.key(), b"key");
+        };
+        entry.set_mark(mark);
+        entry.set_tag(0x7FFF);
+        is_kept(&entry, false);
+        entry.set_string(&[b'v'; 1000], None);
+        is_kept(&entry, false);
+        entry.set_expiry(Some(7));
+        is_kept(&entry, true);
+        entry.set_int(12);
+        is_kept(&entry, true);
+        entry.set_string(&[b'v'; 5000], Some(8));
+        is_kept(&entry, true);
+        assert!(entry.extend_string(10_000));
+        entry.set_string(b"", None);
+        is_kept(&entry, false);
+        entry.set_mark(!mark);
+        assert_eq!((entry.mark(), entry.tag()), (!mark, 0x7FFF));
+    }
+}
+
 #[test]
 fn entries_keep_their_access_clock() {
     let mut keyspace = Keyspace::new(2, 7);
