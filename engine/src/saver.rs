@@ -407,9 +407,10 @@ impl Saver {
         file: Option<NewSnapshot<Directory>>,
         piece: Piece,
     ) -> io::Result<NewSnapshot<Directory>> {
-        let mut file = file.map_or_else(|| NewSnapshot::create(self.files.disk(), piece.head), Ok)?;
-        let Some(mut chunk) = piece.chunk else { return Ok(file) };
         let config = self.shared.config();
+        let create = || NewSnapshot::create(self.files.disk(), piece.head, config.rdbcompression.into());
+        let mut file = file.map_or_else(create, Ok)?;
+        let Some(mut chunk) = piece.chunk else { return Ok(file) };
         let keys = chunk.tally().keys;
         file.append(&mut chunk, config.rdb_save_incremental_fsync)?;
         self.shared.saves.note_written(keys);

@@ -9,7 +9,6 @@ use bobbin_engine::journal::{
     Batch, Chunk, Clock, Directory, Disk as _, DiskFile as _, Group, JournalFile, Replay, SnapshotHead,
     Totals,
 };
-use bobbin_engine::rdb::Compression;
 use bobbin_engine::startup::data_dir::DataDir;
 use bobbin_engine::store::Entry;
 use tempfile::TempDir;
@@ -63,7 +62,7 @@ fn data_dir() -> (TempDir, Directory) {
 fn save(disk: &Directory) {
     let head = SnapshotHead { stamp: Stamp(8), made_ms: 0, clock: Clock::None };
     let file = head.create(disk).expect("there is room");
-    let (mut chunk, mut totals) = (Chunk::new(Compression::On), Totals::default());
+    let (mut chunk, mut totals) = (Chunk::new(0), Totals::default());
     chunk.push(&Entry::string(b"a", b"b", None), None);
     chunk.push(&Entry::string(b"c", b"d", Some(1)), None);
     totals.add(chunk.tally());

@@ -225,9 +225,9 @@ fn save(dir: &Directory, stamp: u64) {
 fn save_of(dir: &Directory, stamp: u64, entry: Option<&Entry>) {
     let head = SnapshotHead { stamp: Stamp(stamp), made_ms: 0, clock: Clock::None };
     let manifest = Manifest::load(dir).expect("a directory").unwrap_or_default();
-    let mut new = NewSnapshot::create(dir, head).expect("there is room");
+    let mut new = NewSnapshot::create(dir, head, Compression::On).expect("there is room");
     if let Some(entry) = entry {
-        let mut chunk = Chunk::new(Compression::On);
+        let mut chunk = Chunk::new(0);
         chunk.push(entry, None);
         new.append(&mut chunk, false).expect("there is room");
     }

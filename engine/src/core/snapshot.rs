@@ -41,7 +41,6 @@ use super::{Core, WRITER};
 use crate::error::CommandError;
 use crate::ids::{ConnId, ReactorId, ReplyTo, TxId};
 use crate::journal::{Chunk, SnapshotHead};
-use crate::rdb::Compression;
 use crate::rules::{Rule, holds};
 use crate::saves::{Reason, Request, Whom};
 use crate::txn::{Cut, Outcome, Pending, Replies, Share, Terms, TxMessage, Work};
@@ -159,8 +158,7 @@ impl Core {
             self.walking.due_us = self.env.now.mono_us;
         }
         if cut.walks {
-            let compression = if self.env.config.rdbcompression { Compression::On } else { Compression::Off };
-            self.shard.keyspace.begin_walk(compression);
+            self.shard.keyspace.begin_walk();
             let saves = &self.env.shared.saves;
             saves.note_cut(self.id, self.shard.rest.stats.changes, self.shard.keyspace.len());
         }

@@ -15,7 +15,9 @@ use super::DiskFile;
 use super::fixed::u32_at;
 
 /// What is written; it and all before it are read.
-pub const FORMAT_VERSION: u32 = 1;
+pub const FORMAT_VERSION: u32 = 2;
+/// The first there was.
+pub(super) const OLDEST_VERSION: u32 = 1;
 
 const VERSION: usize = 8;
 const LEN: usize = VERSION + 4;
@@ -47,8 +49,12 @@ pub enum HeaderError {
 }
 
 pub(super) fn seal(magic: Magic, facts: &[u8]) -> Vec<u8> {
+    seal_as(FORMAT_VERSION, magic, facts)
+}
+
+fn seal_as(version: u32, magic: Magic, facts: &[u8]) -> Vec<u8> {
     let len = len_with(facts.len()) as u32;
-    let mut bytes = [&magic[..], &FORMAT_VERSION.to_le_bytes(), &len.to_le_bytes(), facts].concat();
+    let mut bytes = [&magic[..], &version.to_le_bytes(), &len.to_le_bytes(), facts].concat();
     bytes.extend(crc32c::crc32c(&bytes).to_le_bytes());
     bytes
 }
@@ -77,7 +83,7 @@ fn open(bytes: &[u8], magic: Magic, facts_len: usize) -> Result<&[u8], HeaderErr
         return Err(HeaderError::Damaged);
     }
     match version {
-        FORMAT_VERSION if sealed.len() == FACTS + facts_len => Ok(&sealed[FACTS..]),
+        OLDEST_VERSION..=FORMAT_VERSION if sealed.len() == FACTS + facts_len => Ok(&sealed[FACTS..]),
         0..=FORMAT_VERSION => Err(HeaderError::Damaged),
         newer => Err(HeaderError::Newer(newer)),
     }
@@ -110,8 +116,15 @@ mod tests {
 
     #[test]
     fn a_later_version_is_told_from_damage() {
-        let mut header = [&MAGIC[..], &7u32.to_le_bytes(), &22u32.to_le_bytes(), b"to"].concat();
-        header.extend(crc32c::crc32c(&header).to_le_bytes());
+        let header = seal_as(7, MAGIC, b"to");
         assert!(matches!(open(&header, MAGIC, 5), Err(HeaderError::Newer(7))));
+    }
+
+    #[test]
+    fn an_earlier_version_is_read() {
+        for version in 1..=FORMAT_VERSION {
+            assert!(matches!(open(&seal_as(version, MAGIC, b"facts"), MAGIC, 5), Ok(b"facts")));
+        }
+        assert!(matches!(open(&seal_as(0, MAGIC, b"facts"), MAGIC, 5), Err(HeaderError::Damaged)));
     }
 }

@@ -1,7 +1,7 @@
 //! The manifest: which files are the state.
 //!
 //! ```text
-//! bobbin-manifest 1
+//! bobbin-manifest 2
 //! snapshot snapshot-00000000000000001234
 //! journal journal-0000000007 from 1201
 //! journal journal-0000000008 from 1300
@@ -16,7 +16,7 @@ use std::fmt::{self, Write as _};
 use std::io;
 
 use super::disk::NEW;
-use super::header::FORMAT_VERSION;
+use super::header::{FORMAT_VERSION, OLDEST_VERSION};
 use super::snapshot;
 use super::{Disk, FileId};
 use crate::ids::Stamp;
@@ -151,11 +151,14 @@ impl Manifest {
         if version > FORMAT_VERSION {
             return Err(ManifestError::Newer(version));
         }
+        if version < OLDEST_VERSION {
+            return Err(ManifestError::Damaged);
+        }
         let mut manifest = Self::default();
         for line in lines {
             manifest.take(line).ok_or(ManifestError::Damaged)?;
         }
-        let is_same = manifest.to_string() == text && manifest.is_in_order();
+        let is_same = Text { manifest: &manifest, version }.to_string() == text && manifest.is_in_order();
         if is_same { Ok(manifest) } else { Err(ManifestError::Damaged) }
     }
 
@@ -184,16 +187,28 @@ fn sealed_lines(text: &str) -> Option<&str> {
     (crc32c::crc32c(lines.as_bytes()) == expected).then_some(lines)
 }
 
-impl fmt::Display for Manifest {
+/// A manifest as a version has it.
+struct Text<'m> {
+    manifest: &'m Manifest,
+    version: u32,
+}
+
+impl fmt::Display for Text<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let mut lines = format!("{TITLE} {FORMAT_VERSION}\n");
-        if let Some(name) = self.snapshot_name() {
+        let mut lines = format!("{TITLE} {}\n", self.version);
+        if let Some(name) = self.manifest.snapshot_name() {
             writeln!(lines, "snapshot {name}")?;
         }
-        for Listed { id, first } in &self.journals {
+        for Listed { id, first } in &self.manifest.journals {
             writeln!(lines, "journal {id} from {}", first.0)?;
         }
         writeln!(f, "{lines}{CHECKSUM} {:08x}", crc32c::crc32c(lines.as_bytes()))
+    }
+}
+
+impl fmt::Display for Manifest {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        Text { manifest: self, version: FORMAT_VERSION }.fmt(f)
     }
 }
 
@@ -277,8 +292,19 @@ mod tests {
                 "{lines}"
             );
         }
-        let newer = Manifest::parse(sealed("bobbin-manifest 2\nwhatever\n").as_bytes());
-        assert!(matches!(newer, Err(ManifestError::Newer(2))));
+        let newer = Manifest::parse(sealed("bobbin-manifest 3\nwhatever\n").as_bytes());
+        assert!(matches!(newer, Err(ManifestError::Newer(3))));
+    }
+
+    #[test]
+    fn an_earlier_version_is_read() {
+        for version in 1..=FORMAT_VERSION {
+            let lines = format!("bobbin-manifest {version}\njournal journal-0000000007 from 1\n");
+            let manifest = Manifest::parse(sealed(&lines).as_bytes()).expect("a manifest");
+            assert_eq!(manifest.journals, [Listed { id: FileId(7), first: Stamp(1) }]);
+        }
+        let none = Manifest::parse(sealed("bobbin-manifest 0\n").as_bytes());
+        assert!(matches!(none, Err(ManifestError::Damaged)));
     }
 
     #[test]

@@ -68,7 +68,7 @@ pub use header::{FORMAT_VERSION, HeaderError};
 pub use manifest::{Listed, Manifest, ManifestError, StoreError};
 pub use recover::{BatchPlace, Recovered, Refusal, Replay};
 pub use snapshot::{
-    CHUNK_BYTES, Chunk, ChunkPlace, Clock, Keys, NewSnapshot, ReadChunk, Snapshot, SnapshotEntry,
+    CHUNK_BYTES, Chunk, ChunkPlace, Clock, Keys, NewSnapshot, Packer, ReadChunk, Snapshot, SnapshotEntry,
     SnapshotError, SnapshotHead, Tally, Totals,
 };
 pub use writer::{DiskNews, Job, Writer};

@@ -19,7 +19,6 @@ use super::segment::Segment;
 use super::table::Table;
 use super::walk::Recorded;
 use crate::journal::Chunk;
-use crate::rdb::Compression;
 
 /// What SET does with an expiry that is there.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -392,8 +391,8 @@ impl Db {
     }
 
     /// Starts a walk over the keys that there are now, under this number.
-    pub(crate) fn begin_walk(&mut self, database: u32, compression: Compression) {
-        self.table.begin_walk(database, compression);
+    pub(crate) fn begin_walk(&mut self, database: u32) {
+        self.table.begin_walk(database);
     }
 
     pub(crate) fn is_walked(&self) -> bool {

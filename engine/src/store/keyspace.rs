@@ -3,7 +3,6 @@
 use super::db::Db;
 use super::key_hash::KeyHasher;
 use crate::journal::Chunk;
-use crate::rdb::Compression;
 
 /// The databases of one shard, all under one hash seed.
 #[derive(Debug)]
@@ -74,10 +73,10 @@ impl Keyspace {
     ///
     /// # Panics
     /// If a walk is under way.
-    pub fn begin_walk(&mut self, compression: Compression) {
+    pub fn begin_walk(&mut self) {
         assert!(!self.is_walked(), "one walk at a time");
         for (index, db) in self.dbs.iter_mut().enumerate().filter(|(_, db)| !db.is_empty()) {
-            db.begin_walk(index as u32, compression);
+            db.begin_walk(index as u32);
         }
     }
 

@@ -26,7 +26,6 @@ use super::key_hash::{KeyHash, KeyHasher};
 use super::segment::Segment;
 use super::slab::Slab;
 use super::walk::{Recorded, Recorder, Walk};
-use crate::rdb::Compression;
 
 /// Deepest level: 2^28 segments hold over 200 billion entries, and a SCAN cursor stays below 2^44.
 pub(crate) const DEPTH_MAX: u8 = 28;
@@ -120,9 +119,9 @@ impl Table {
     }
 
     /// Starts a walk over what is there now, under this number of its database.
-    pub(crate) fn begin_walk(&mut self, database: u32, compression: Compression) {
+    pub(crate) fn begin_walk(&mut self, database: u32) {
         self.mark = !self.mark;
-        self.walk = Some(Box::new(Walk::new(database, self.mark, compression)));
+        self.walk = Some(Box::new(Walk::new(database, self.mark)));
     }
 
     pub(crate) fn is_walked(&self) -> bool {

@@ -24,7 +24,6 @@ use super::entry::Entry;
 use super::segment::Segment;
 use super::table::DEPTH_MAX;
 use crate::journal::Chunk;
-use crate::rdb::Compression;
 use crate::rules::{Rule, holds};
 
 /// One past the last position, prefixes taken at the deepest level.
@@ -81,7 +80,6 @@ pub(crate) struct Walk {
     database: u32,
     /// The table's since the cut.
     mark: bool,
-    compression: Compression,
     /// All segments before are recorded, prefixes taken at the deepest level.
     next: u32,
     filling: Chunk,
@@ -91,9 +89,9 @@ pub(crate) struct Walk {
 }
 
 impl Walk {
-    pub(crate) fn new(database: u32, mark: bool, compression: Compression) -> Self {
-        let filling = empty_chunk(database, compression);
-        Self { database, mark, compression, next: 0, filling, full: Recorded::default(), is_abandoned: false }
+    pub(crate) fn new(database: u32, mark: bool) -> Self {
+        let filling = Chunk::new(database);
+        Self { database, mark, next: 0, filling, full: Recorded::default(), is_abandoned: false }
     }
 
     /// Where it goes on in a directory of this depth; `None` at the end.
@@ -132,8 +130,7 @@ impl Walk {
         self.filling.push(entry, Some(entry.access()));
         let written = self.filling.len() - len;
         if self.filling.is_full() {
-            let empty = empty_chunk(self.database, self.compression);
-            self.full.push(mem::replace(&mut self.filling, empty));
+            self.full.push(mem::replace(&mut self.filling, Chunk::new(self.database)));
         }
         1 + written / COST_BYTES
     }
@@ -198,10 +195,4 @@ impl<'t> Recorder<'t> {
     pub(crate) fn admit(&mut self, entry: &mut Entry) {
         entry.set_mark(self.mark);
     }
-}
-
-fn empty_chunk(database: u32, compression: Compression) -> Chunk {
-    let mut chunk = Chunk::new(compression);
-    chunk.restart(database);
-    chunk
 }

@@ -188,7 +188,7 @@ impl<'d> Taker<'d> {
             now_ms,
             limits: Config::default().value_limits(&mut fastrand::Rng::new()),
             clock: Clock::None,
-            chunk: Chunk::new(Compression::On),
+            chunk: Chunk::new(0),
             file: None,
             imported: Imported::default(),
         }
@@ -242,7 +242,7 @@ impl<'d> Taker<'d> {
 
     fn create(&self) -> io::Result<NewSnapshot<Directory>> {
         let head = SnapshotHead { stamp: self.stamp, made_ms: self.now_ms, clock: self.clock };
-        NewSnapshot::create(self.disk, head)
+        NewSnapshot::create(self.disk, head, Compression::On)
     }
 
     /// Makes what has been taken the state.

@@ -256,14 +256,14 @@ fn stamps_between_files_are_not_skipped() {
 fn files_of_a_later_version_are_refused() {
     let disk = two_files();
     let mut bytes = disk.bytes(&name(2));
-    bytes[8] = 2;
+    bytes[8] = 3;
     let sealed_len = JournalFile::HEADER_LEN as usize - 4;
     let checksum = crc32c::crc32c(&bytes[..sealed_len]);
     bytes[sealed_len..sealed_len + 4].copy_from_slice(&checksum.to_le_bytes());
     disk.put(&name(2), &bytes);
     let text = refusal(&disk);
     assert!(
-        text.starts_with("/faulty/journal-0000000002: it is of format version 2, written by a later"),
+        text.starts_with("/faulty/journal-0000000002: it is of format version 3, written by a later"),
         "{text}"
     );
     assert!(matches!(recover(&disk), Err(Refusal::Newer { .. })));

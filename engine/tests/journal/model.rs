@@ -12,7 +12,7 @@ use bobbin_engine::journal::{
     Batch, Chunk, Clock, DiskFile, Files, Group, JournalFile, Recovered, Refusal, Replay, SnapshotHead,
     Totals,
 };
-use bobbin_engine::rdb::{Compression, Limits};
+use bobbin_engine::rdb::Limits;
 use bobbin_engine::store::Entry;
 use fastrand::Rng;
 
@@ -134,8 +134,7 @@ impl Server {
     pub(crate) fn snapshot(&mut self) -> io::Result<()> {
         let head = SnapshotHead { stamp: Stamp(self.written), made_ms: NOW_MS, clock: Clock::None };
         let file = head.create(self.files.disk())?;
-        let (mut bytes, mut totals, mut chunk) =
-            (head.bytes(), Totals::default(), Chunk::new(Compression::Off));
+        let (mut bytes, mut totals, mut chunk) = (head.bytes(), Totals::default(), Chunk::new(0));
         let state: Vec<_> = state_at(self.written).into_iter().collect();
         for keys in state.chunk_by(|a, b| a.0.0 == b.0.0).flat_map(|keys| keys.chunks(3)) {
             chunk.restart(keys[0].0.0);

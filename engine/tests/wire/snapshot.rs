@@ -2,7 +2,6 @@
 
 use bobbin_engine::ids::Stamp;
 use bobbin_engine::journal::{Chunk, Clock, Directory, DiskFile as _, Replay, SnapshotHead, Totals};
-use bobbin_engine::rdb::Compression;
 use bobbin_engine::store::Entry;
 use bobbin_proto::decode::Value;
 
@@ -18,7 +17,7 @@ fn write_snapshot(disk: &Directory, stamp: Stamp) {
     let head = SnapshotHead { stamp, made_ms: 1, clock: Clock::Lru };
     let file = head.create(disk).expect("there is room");
     let (mut bytes, mut totals) = (head.bytes(), Totals::default());
-    let mut chunk = Chunk::new(Compression::On);
+    let mut chunk = Chunk::new(0);
     for first in (0..KEYS).step_by(100) {
         for database in [0, 3] {
             chunk.restart(database);

@@ -15,17 +15,21 @@
 //!
 //!  keys    each: flags (u8) · key length (varint), key · expiry (u64 LE, Unix milliseconds)* · access (u24 LE)*
 //!          · type of value (u8) · value in RDB           * if the flags say so
-//!  footer  a chunk of its own kind: chunks (u64 LE) · each database: number (u32 LE), keys (u64 LE), of which so
+//!  packed  a chunk of another kind: length of the keys (u64 LE) · the keys, as a block of LZ4
+//!  footer  and of another: chunks (u64 LE) · each database: number (u32 LE), keys (u64 LE), of which so
 //!          many expire (u64 LE)
 //! ```
 //!
 //! The lengths alone lead from chunk to chunk, so that threads can decode them in parallel. A chunk has keys of one
-//! database, and about [`CHUNK_BYTES`]; a large value makes it longer. Chunks are in no order.
+//! database, and about [`CHUNK_BYTES`] before they are packed; a large value makes it longer. Chunks are in no order.
+//!
+//! Version 1 had no packed chunks; strings of more than 20 bytes were compressed each by itself, as RDB has it.
 //!
 //! Invariants: without its footer, at the very end, a file is not whole. The footer's counts are those of the chunks'
 //! headers. The access clock of a key is what its entry has, and means something under the policies its clock is of.
 
 mod new;
+mod pack;
 mod reader;
 mod writer;
 
@@ -33,6 +37,7 @@ use super::header::Magic;
 use crate::ids::Stamp;
 
 pub use new::NewSnapshot;
+pub use pack::Packer;
 pub use reader::{ChunkPlace, Keys, ReadChunk, Snapshot, SnapshotEntry, SnapshotError};
 pub use writer::{Chunk, Totals};
 
@@ -52,6 +57,7 @@ const CHUNK_HEADER_LEN: usize = PAYLOAD_LEN + 8;
 
 const KIND_KEYS: u32 = 1;
 const KIND_FOOTER: u32 = 2;
+const KIND_PACKED: u32 = 3;
 
 const FLAG_EXPIRES: u8 = 1 << 0;
 const FLAG_ACCESS: u8 = 1 << 1;

@@ -3,7 +3,8 @@
 use std::io;
 
 use super::super::{Disk, DiskFile as _, Files, Listed, StoreError};
-use super::{Chunk, SnapshotHead, Totals};
+use super::{Chunk, Packer, SnapshotHead, Totals};
+use crate::rdb::Compression;
 
 /// `rdb-save-incremental-fsync`: so many bytes are made durable at once, as in Redis.
 const SYNC_BYTES: u64 = 4 << 20;
@@ -18,15 +19,17 @@ pub struct NewSnapshot<D: Disk> {
     synced: u64,
     keys: u64,
     totals: Totals,
+    packer: Option<Packer>,
     is_whole: bool,
 }
 
 impl<D: Disk + Clone> NewSnapshot<D> {
     /// Makes the file, and writes with what it begins.
-    pub fn create(disk: &D, head: SnapshotHead) -> io::Result<Self> {
+    pub fn create(disk: &D, head: SnapshotHead, compression: Compression) -> io::Result<Self> {
         let (file, totals) = (head.create(disk)?, Totals::default());
+        let packer = (compression == Compression::On).then(Packer::default);
         let disk = disk.clone();
-        let mut new = Self { disk, head, file, at: 0, synced: 0, keys: 0, totals, is_whole: false };
+        let mut new = Self { disk, head, file, at: 0, synced: 0, keys: 0, totals, packer, is_whole: false };
         new.write(&head.bytes(), false)?;
         Ok(new)
     }
@@ -36,7 +39,13 @@ impl<D: Disk> NewSnapshot<D> {
     /// Writes a chunk, which may be used again then. `syncs`: makes what there is durable now and then.
     pub fn append(&mut self, chunk: &mut Chunk, syncs: bool) -> io::Result<()> {
         let tally = chunk.tally();
-        self.write(chunk.seal(), syncs)?;
+        match self.packer.take() {
+            None => self.write(chunk.seal(), syncs)?,
+            Some(mut packer) => {
+                self.write(chunk.seal_packed(&mut packer), syncs)?;
+                self.packer = Some(packer);
+            }
+        }
         self.keys += tally.keys;
         self.totals.add(tally);
         Ok(())

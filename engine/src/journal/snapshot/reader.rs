@@ -8,8 +8,8 @@ use super::super::header::{self, HeaderError};
 use super::super::{DiskFile, varint};
 use super::{
     ACCESS_LEN, CHECKSUM, CHUNK_HEADER_LEN, CLOCK, COUNT_LEN, Clock, DATABASE, FACTS_LEN, FLAG_ACCESS,
-    FLAG_EXPIRES, FLAGS, KEYS, KIND, KIND_FOOTER, KIND_KEYS, MADE, MAGIC, PAYLOAD_LEN, STAMP, SnapshotHead,
-    Tally,
+    FLAG_EXPIRES, FLAGS, KEYS, KIND, KIND_FOOTER, KIND_KEYS, KIND_PACKED, MADE, MAGIC, PAYLOAD_LEN, STAMP,
+    SnapshotHead, Tally, pack,
 };
 use crate::ids::Stamp;
 use crate::rdb::{self, Limits, Reader, ValueType, read_entry};
@@ -51,6 +51,7 @@ pub struct ChunkPlace {
     pub len: u64,
     pub database: u32,
     pub keys: u32,
+    pub is_packed: bool,
 }
 
 impl<F: DiskFile> Snapshot<F> {
@@ -83,14 +84,14 @@ impl<F: DiskFile> Snapshot<F> {
     /// Reads a chunk and checks it, for several to take keys of.
     pub fn chunk(&self, place: ChunkPlace) -> Result<ReadChunk, SnapshotError> {
         let mut bytes = Vec::new();
-        read_chunk(&self.file, &place, &mut bytes)?;
-        Ok(ReadChunk { bytes, place })
+        let keys_at = read_keys(&self.file, &place, &mut bytes)?;
+        Ok(ReadChunk { bytes, keys_at, place })
     }
 
     /// Reads a chunk into the buffer, and checks it.
     pub fn keys<'b>(&self, chunk: ChunkPlace, buffer: &'b mut Vec<u8>) -> Result<Keys<'b>, SnapshotError> {
-        read_chunk(&self.file, &chunk, buffer)?;
-        Ok(Keys::of(&buffer[CHUNK_HEADER_LEN..], chunk))
+        let keys_at = read_keys(&self.file, &chunk, buffer)?;
+        Ok(Keys::of(&buffer[keys_at..], chunk))
     }
 }
 
@@ -98,6 +99,7 @@ impl<F: DiskFile> Snapshot<F> {
 #[derive(Debug)]
 pub struct ReadChunk {
     bytes: Vec<u8>,
+    keys_at: usize,
     place: ChunkPlace,
 }
 
@@ -107,7 +109,7 @@ impl ReadChunk {
     }
 
     pub fn keys(&self) -> Keys<'_> {
-        Keys::of(&self.bytes[CHUNK_HEADER_LEN..], self.place)
+        Keys::of(&self.bytes[self.keys_at..], self.place)
     }
 }
 
@@ -129,9 +131,10 @@ fn places(file: &impl DiskFile) -> Result<(Vec<ChunkPlace>, ChunkPlace), Snapsho
         let len = len.filter(|len| *len <= file_len.saturating_sub(at));
         let len =
             len.ok_or(SnapshotError::Damaged { at, what: "a chunk goes beyond the end of the file" })?;
-        let place = ChunkPlace { at, len, database: u32_at(&bytes, DATABASE), keys: u32_at(&bytes, KEYS) };
-        match u32_at(&bytes, KIND) {
-            KIND_KEYS => chunks.push(place),
+        let (kind, database, keys) = (u32_at(&bytes, KIND), u32_at(&bytes, DATABASE), u32_at(&bytes, KEYS));
+        let place = ChunkPlace { at, len, database, keys, is_packed: kind == KIND_PACKED };
+        match kind {
+            KIND_KEYS | KIND_PACKED => chunks.push(place),
             KIND_FOOTER if at + len == file_len => return Ok((chunks, place)),
             KIND_FOOTER => return Err(SnapshotError::Damaged { at, what: "more follows behind the footer" }),
             _ => return Err(SnapshotError::Damaged { at, what: "a chunk of no known kind" }),
@@ -165,6 +168,17 @@ fn tallies(
 
 fn tally(bytes: &[u8]) -> Tally {
     Tally { database: u32_at(bytes, 0), keys: u64_at(bytes, 4), expiring: u64_at(bytes, 12) }
+}
+
+/// Reads a chunk of keys, and checks it. Returns where in the buffer the keys begin.
+fn read_keys(file: &impl DiskFile, chunk: &ChunkPlace, buffer: &mut Vec<u8>) -> Result<usize, SnapshotError> {
+    read_chunk(file, chunk, buffer)?;
+    if !chunk.is_packed {
+        return Ok(CHUNK_HEADER_LEN);
+    }
+    let damaged = SnapshotError::Damaged { at: chunk.at, what: "a chunk that cannot be unpacked" };
+    *buffer = pack::unpack(&buffer[CHUNK_HEADER_LEN..]).ok_or(damaged)?;
+    Ok(0)
 }
 
 /// Reads all of a chunk, which is within the file, and checks it.
@@ -235,6 +249,12 @@ impl<'b> Keys<'b> {
 }
 
 impl Keys<'_> {
+    /// Where in the file the next is; of a packed chunk, where that is.
+    fn at(&self) -> u64 {
+        let ahead = if self.chunk.is_packed { self.chunk.len } else { self.rest.len() as u64 };
+        self.chunk.at + self.chunk.len - ahead
+    }
+
     fn take_access(&mut self) -> Option<u32> {
         let bytes = self.rest.split_off(..ACCESS_LEN)?;
         Some(bytes.iter().rev().fold(0, |access, &byte| access << 8 | u32::from(byte)))
@@ -245,10 +265,10 @@ impl<'b> Iterator for Keys<'b> {
     type Item = Result<SnapshotEntry<'b>, SnapshotError>;
 
     fn next(&mut self) -> Option<Self::Item> {
-        let at = self.chunk.at + self.chunk.len - self.rest.len() as u64;
         if self.left == 0 && self.rest.is_empty() {
             return None;
         }
+        let at = self.at();
         let taken = self.left.checked_sub(1).and_then(|left| {
             self.left = left;
             self.take()

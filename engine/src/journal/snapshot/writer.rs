@@ -7,7 +7,7 @@ use super::super::disk::NEW;
 use super::super::{Disk, DiskFile as _, header, varint};
 use super::{
     ACCESS_LEN, CHUNK_BYTES, CHUNK_HEADER_LEN, DATABASE, FACTS_LEN, FLAG_ACCESS, FLAG_EXPIRES, KEYS, KIND,
-    KIND_FOOTER, KIND_KEYS, MAGIC, PAYLOAD_LEN, SnapshotHead, Tally,
+    KIND_FOOTER, KIND_KEYS, KIND_PACKED, MAGIC, PAYLOAD_LEN, Packer, SnapshotHead, Tally,
 };
 use crate::rdb::{Compression, Writer, newest_type_of, write_newest};
 use crate::store::Entry;
@@ -44,7 +44,8 @@ impl SnapshotHead {
     }
 }
 
-/// A chunk being put together. Allocates only to grow, and is used again when it has been written.
+/// A chunk being put together. Allocates only to grow, and is used again when it has been written. Its strings are not
+/// compressed: that takes longer than all the rest, and is for whoever writes the chunk ([`Packer`]).
 #[derive(Debug)]
 pub struct Chunk {
     writer: Writer<Vec<u8>>,
@@ -52,10 +53,12 @@ pub struct Chunk {
 }
 
 impl Chunk {
-    pub fn new(compression: Compression) -> Self {
-        let mut writer = Writer::new(Vec::with_capacity(CHUNK_BYTES + CHUNK_BYTES / 8), compression);
-        writer.sink_mut().resize(CHUNK_HEADER_LEN, 0);
-        Self { writer, tally: Tally::default() }
+    /// An empty one, for keys of this database.
+    pub fn new(database: u32) -> Self {
+        let mut bytes = Vec::with_capacity(CHUNK_BYTES + CHUNK_BYTES / 8);
+        bytes.resize(CHUNK_HEADER_LEN, 0);
+        let writer = Writer::new(bytes, Compression::Off);
+        Self { writer, tally: Tally { database, ..Tally::default() } }
     }
 
     /// Empties it, for keys of this database.
@@ -115,6 +118,13 @@ impl Chunk {
         seal(bytes, KIND_KEYS, self.tally.database, self.tally.keys as u32);
         bytes
     }
+
+    /// The same bytes, with the keys compressed if that is worth it.
+    pub fn seal_packed<'c>(&'c mut self, packer: &'c mut Packer) -> &'c [u8] {
+        let Some(packed) = packer.pack(&self.writer.sink()[CHUNK_HEADER_LEN..]) else { return self.seal() };
+        seal(packed, KIND_PACKED, self.tally.database, self.tally.keys as u32);
+        packed
+    }
 }
 
 fn flag(flag: u8, is_set: bool) -> u8 {
@@ -122,7 +132,7 @@ fn flag(flag: u8, is_set: bool) -> u8 {
 }
 
 /// Fills in the header that has been left free.
-fn seal(bytes: &mut [u8], kind: u32, database: u32, keys: u32) {
+pub(super) fn seal(bytes: &mut [u8], kind: u32, database: u32, keys: u32) {
     let payload_len = (bytes.len() - CHUNK_HEADER_LEN) as u64;
     bytes[KIND..DATABASE].copy_from_slice(&kind.to_le_bytes());
     bytes[DATABASE..KEYS].copy_from_slice(&database.to_le_bytes());

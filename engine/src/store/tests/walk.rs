@@ -8,7 +8,7 @@ use fastrand::Rng;
 use crate::config::Config;
 use crate::ids::Stamp;
 use crate::journal::{Chunk, Clock, Snapshot, SnapshotHead, Totals};
-use crate::rdb::{Compression, Limits};
+use crate::rdb::Limits;
 use crate::store::encoding::quicklist::End;
 use crate::store::{Collection as _, Entry, Expiry, Hash, Keyspace, List};
 
@@ -127,7 +127,7 @@ fn what_is_recorded_is_what_was_there_at_the_cut() {
         for _ in 0..2 {
             (0..rng.u32(..60_000)).for_each(|_| change(&mut keyspace, false, &mut rng));
             let (expected, mut chunks) = (state_of(&keyspace), Vec::new());
-            keyspace.begin_walk(Compression::Off);
+            keyspace.begin_walk();
             // Segments merge or split under the walk.
             let (shrinks, budget) = (rng.bool(), rng.usize(1..2000));
             let between = rng.usize(..=5 * budget);
@@ -158,7 +158,7 @@ fn unrecorded(keyspace: &Keyspace) -> usize {
 fn a_step_records_what_it_may_and_no_more() {
     for budget in [1, 7, 100, 5000] {
         let mut keyspace = keyspace_of(10_000);
-        keyspace.begin_walk(Compression::Off);
+        keyspace.begin_walk();
         let (mut steps, mut left) = (1, 10_000);
         while keyspace.walk_step(budget) {
             let before = std::mem::replace(&mut left, unrecorded(&keyspace));
@@ -178,7 +178,7 @@ fn large_values_count_for_more() {
     (0..100u32).for_each(|n| {
         keyspace.db_mut(0).set_string(&n.to_be_bytes(), &[b'x'; 10 << 10], Expiry::None);
     });
-    keyspace.begin_walk(Compression::Off);
+    keyspace.begin_walk();
     assert!(keyspace.walk_step(400));
     assert_eq!(unrecorded(&keyspace), 90);
 }
@@ -186,7 +186,7 @@ fn large_values_count_for_more() {
 #[test]
 fn a_change_records_its_entry_alone() {
     let mut keyspace = keyspace_of(1000);
-    keyspace.begin_walk(Compression::Off);
+    keyspace.begin_walk();
     let db = keyspace.db_mut(0);
     let acts: [fn(&mut crate::store::Db); 7] = [
         |db| assert!(db.set_string(b"1", b"text", Expiry::None).replaced),
@@ -214,7 +214,7 @@ fn an_entry_that_moves_is_recorded_once_and_where_it_was() {
         for _ in 0..2 {
             (0..2000u32).for_each(|n| keyspace.db_mut(0).set_int(n.to_string().as_bytes(), 1));
             let expected = state_of(&keyspace);
-            keyspace.begin_walk(Compression::Off);
+            keyspace.begin_walk();
             for _ in 0..steps {
                 keyspace.walk_step(500);
             }
@@ -239,7 +239,7 @@ fn an_entry_that_moves_is_recorded_once_and_where_it_was() {
 #[test]
 fn a_walk_that_is_abandoned_leaves_no_trace() {
     let mut keyspace = keyspace_of(5000);
-    keyspace.begin_walk(Compression::Off);
+    keyspace.begin_walk();
     keyspace.walk_step(1000);
     keyspace.abandon_walk();
     (0..100u32).for_each(|n| drop(keyspace.db_mut(0).remove(n.to_string().as_bytes())));
@@ -247,7 +247,7 @@ fn a_walk_that_is_abandoned_leaves_no_trace() {
     assert!(recorded(&mut keyspace).is_empty());
     keyspace.db(0).assert_invariants();
     let expected = state_of(&keyspace);
-    keyspace.begin_walk(Compression::Off);
+    keyspace.begin_walk();
     assert!(finished(&mut keyspace) == expected);
 }
 
@@ -268,7 +268,7 @@ fn what_a_buddy_takes_in_is_recorded_there() {
     low[300..].iter().for_each(|key| drop(db.remove(key)));
     assert_eq!(db.table.segments().count(), 2);
     let expected = state_of(&keyspace);
-    keyspace.begin_walk(Compression::Off);
+    keyspace.begin_walk();
     let db = keyspace.db_mut(0);
     high.iter().for_each(|key| drop(db.remove(key)));
     assert_eq!(db.table.segments().count(), 1);
@@ -284,7 +284,7 @@ fn what_expires_is_recorded_before() {
         db.set_string(&n.to_be_bytes(), b"v", Expiry::At(u64::from(n % 2) * NOW_MS));
     }
     let expected = state_of(&keyspace);
-    keyspace.begin_walk(Compression::Off);
+    keyspace.begin_walk();
     keyspace.db_mut(0).expire_step(1, 1 << 20, |_| false, |_| {});
     assert_eq!((keyspace.len(), unrecorded(&keyspace)), (2500, 2500));
     assert!(finished(&mut keyspace) == expected);
