@@ -120,7 +120,7 @@ fn ours(config: &Config, pattern: &[u8]) -> BTreeMap<String, String> {
 }
 
 /// Defaults of Bobbin's own, and what the test's own command line sets.
-const OTHER_DEFAULTS: [&str; 6] = ["appendonly", "bind", "dir", "port", "save", "unixsocket"];
+const OTHER_DEFAULTS: [&str; 7] = ["appendonly", "bind", "dir", "disable-thp", "port", "save", "unixsocket"];
 
 #[test]
 fn defaults_are_those_of_redis() {
@@ -310,7 +310,7 @@ fn files_are_read_as_by_redis() {
 }
 
 /// As `OTHER_DEFAULTS`, without what the file sets.
-const SET_BY_THE_TEST: [&str; 5] = ["appendonly", "bind", "dir", "port", "unixsocket"];
+const SET_BY_THE_TEST: [&str; 6] = ["appendonly", "bind", "dir", "disable-thp", "port", "unixsocket"];
 
 #[test]
 fn bad_lines_are_refused_in_the_words_of_redis() {

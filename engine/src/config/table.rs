@@ -3,7 +3,8 @@
 //! Reads as `Class Change "name" | "alias" => field: Type, kind, "default", "help";`. A row becomes live by its
 //! first word when something starts to read its field. Names, ranges and defaults are those of redis-server 7.0.15
 //! (of 7.2 for what it added, and of Valkey 8.1 for log-format and log-timestamp-format); `reactors`, `reactor-cpus`, `node-id`, `node`, `scope`, `scope-history` and
-//! `hotkeys-sample-ratio` are Bobbin's, and `bind`, `dir`, `save` and `appendonly` have defaults of Bobbin's own.
+//! `hotkeys-sample-ratio` are Bobbin's, and `bind`, `dir`, `save`, `appendonly` and `disable-thp` have defaults of
+//! Bobbin's own.
 
 use super::{
     checks,
@@ -73,7 +74,7 @@ Inert Runtime "crash-memcheck-enabled" => crash_memcheck_enabled: bool, Kind::Bo
 Inert Start "set-proc-title" => set_proc_title: bool, Kind::Bool, "yes", "The process keeps its command line.";
 Inert Runtime "proc-title-template" => proc_title_template: Text, checked("text with {title} {listen-addr} {server-mode} {port} {tls-port} {unixsocket} {config-file}", checks::title_template), "{title} {listen-addr} {server-mode}", "The process keeps its command line.";
 Inert Runtime "ignore-warnings" => ignore_warnings: Text, text(), "", "No warning stops the start.";
-Inert Start "disable-thp" => disable_thp: bool, Kind::Bool, "yes", "The server does not fork, so huge pages cost it nothing on copy.";
+Live Start "disable-thp" => disable_thp: bool, Kind::Bool, "no", "Keep the data out of huge pages: large data sets are slower to read, and memory is given back in smaller pieces.";
 Inert Runtime "oom-score-adj" => oom_score_adj: Text, Kind::Choice(&["no", "yes", "relative", "absolute"]), "no", "The kernel's score is left as it is.";
 Inert Runtime "oom-score-adj-values" => oom_score_adj_values: Phrase, checked_words("three integers from -2000 to 2000", checks::oom_scores), "0 200 800", "The kernel's score is left as it is.";
 Inert Runtime "dynamic-hz" => dynamic_hz: bool, Kind::Bool, "yes", "Each reactor sleeps when it has nothing to do.";

@@ -54,6 +54,13 @@ pub struct Ready {
     pub warnings: Vec<String>,
 }
 
+/// Whatever the process asks for later, it gets no huge pages (`disable-thp`).
+pub fn do_without_huge_pages() {
+    if let Err(error) = rustix::thread::disable_transparent_huge_pages(true) {
+        tracing::warn!("huge pages cannot be done without (disable-thp): {error}");
+    }
+}
+
 /// Checks the machine and takes hold of what the server needs.
 pub fn prepare(mut config: Config, host: &Host) -> Result<Ready, StartupError> {
     kernel::check(host)?;

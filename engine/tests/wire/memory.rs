@@ -2,7 +2,7 @@
 
 use bobbin_proto::Value;
 
-use crate::support::{Client, bobbin, same_replies};
+use crate::support::{Client, bobbin, bobbin_with, same_replies};
 
 #[test]
 fn replies_are_those_of_redis() {
@@ -26,6 +26,24 @@ fn replies_are_those_of_redis() {
         "MEMORY MALLOC-STATS x",
         "MEMORY HELP x",
     ]);
+}
+
+/// Where the kernel has them for those who ask.
+#[test]
+fn data_are_in_huge_pages_unless_there_are_to_be_none() {
+    let modes = std::fs::read_to_string("/sys/kernel/mm/transparent_hugepage/enabled").unwrap_or_default();
+    if modes.is_empty() || modes.contains("[never]") {
+        return;
+    }
+    for (directives, are_wanted) in [(&[] as &[&str], true), (&["--disable-thp", "yes"], false)] {
+        let server = bobbin_with(directives);
+        server.connect().run("SETRANGE key 50000000 x");
+        let rollup = std::fs::read_to_string(format!("/proc/{}/smaps_rollup", server.pid())).unwrap();
+        let huge = rollup.lines().find_map(|line| line.strip_prefix("AnonHugePages:")).unwrap();
+        let kib: u64 = huge.trim().trim_end_matches(" kB").parse().unwrap();
+        // There may be one from before the directives are read.
+        assert_eq!(kib > 8192, are_wanted, "{directives:?}: {kib} KiB");
+    }
 }
 
 #[test]

@@ -8,8 +8,8 @@ use crate::observe::{Loops, Series, Stages, Timing, Work};
 const OFF: &str = "Nothing is watched. CONFIG SET latency-monitor-threshold <milliseconds> starts it.\n";
 const FINE: &str = "Nothing took as long as the threshold so far.\n";
 
-const HUGE_PAGES: &str = "The process holds huge pages: giving them back in part costs memory or time. To be without: \
-                          echo never > /sys/kernel/mm/transparent_hugepage/enabled, and start the server again.";
+const HUGE_PAGES: &str = "The process holds huge pages: keys are found faster in them, but getting one, or giving it back in \
+                          part, costs time or memory. To be without: start the server with disable-thp yes.";
 const SEE_SLOW_LOG: &str = "See SLOWLOG GET for the commands that took long.";
 const LARGE_VALUES: &str = "Commands on a whole value take as long as the value is large: split large ones, or read \
                             and write them in parts.";
@@ -216,7 +216,7 @@ mod tests {
         assert!(
             !diagnosis(&slow, &Waits::default(), &watched(100), 2, 0).contains("slowlog-log-slower-than")
         );
-        assert!(diagnosis(&slow, &Waits::default(), &watched(100), 2, 4096).contains("transparent_hugepage"));
+        assert!(diagnosis(&slow, &Waits::default(), &watched(100), 2, 4096).contains("disable-thp yes"));
         let expiry = [spikes(Work::ExpireCycle, &[(1, 50)])];
         assert!(diagnosis(&expiry, &Waits::default(), &watched(5), 2, 0).contains("hz 100"));
     }
