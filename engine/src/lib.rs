@@ -1,5 +1,6 @@
 //! The Bobbin server, without its `main`: see ARCHITECTURE.md beside this crate's manifest.
 
+pub mod allocator;
 pub mod check;
 pub mod collections;
 pub mod command;

@@ -8,6 +8,7 @@ use std::{
 };
 
 use bobbin_engine::{
+    allocator,
     check::Check,
     config::{self, AppendFsync, Arguments, Config, Invocation, Loaded},
     logging::Log,
@@ -22,11 +23,10 @@ use bobbin_engine::{
 #[global_allocator]
 static ALLOCATOR: tikv_jemallocator::Jemalloc = tikv_jemallocator::Jemalloc;
 
-/// What the allocator reads before anything runs: it asks for huge pages, which the kernel gives where it is set to
-/// `madvise` or `always`. Random keys miss the processor's cache of addresses on each access otherwise, and a miss is
-/// a walk through two trees of tables in a virtual machine. There is no fork for which a huge page would be copied.
+/// What jemalloc reads before the first allocation: the heap asks for huge pages. Look-ups go all over it, and with small
+/// pages half of what one takes is finding the page. Nothing is copied on write here, as it would be by a server that forks.
 #[unsafe(export_name = "_rjem_malloc_conf")]
-static ALLOCATOR_SETTINGS: &[u8; 11] = b"thp:always\0";
+static ALLOCATOR_OPTIONS: &[u8; 11] = b"thp:always\0";
 
 fn main() -> ExitCode {
     let arguments: Vec<OsString> = std::env::args_os().skip(1).collect();
@@ -140,9 +140,7 @@ fn serve(ready: Ready) -> ExitCode {
 fn prepare(arguments: &Arguments) -> Result<(Ready, Log), Box<dyn std::error::Error>> {
     let Loaded { config, without_effect } = config::load(arguments)?;
     let log = Log::start(&config)?;
-    if config.disable_thp {
-        startup::do_without_huge_pages();
-    }
+    allocator::configure(&config);
     for row in without_effect {
         tracing::info!("the directive '{}' has no effect here: {}", row.name, row.help);
     }

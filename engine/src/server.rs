@@ -12,6 +12,7 @@ use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 use signal_hook::consts::{SIGINT, SIGTERM, SIGXFSZ};
 use signal_hook::iterator::Signals;
 
+use crate::allocator;
 use crate::core::{About, Core, ScopeChange, Shared, Shutdown, Stopwatch, WRITER};
 use crate::error::CommandError;
 use crate::ids::ReactorId;
@@ -528,6 +529,7 @@ impl Launch {
         if !core_affinity::set_for_current(core_affinity::CoreId { id: self.cpu }) {
             tracing::warn!("reactor {} could not be pinned to CPU {}", self.id.0, self.cpu);
         }
+        allocator::reserve();
         let config = self.shared.config();
         let mut core =
             Core::new(self.id, Arc::clone(&self.shared), config, Stopwatch::Real(quanta::Clock::new()));

@@ -6,6 +6,7 @@
 use super::help::help;
 use super::spec::{Command, Group, Run, command, flag};
 use super::{Args, Session, persistence};
+use crate::allocator;
 use crate::config::{Directive, Peer};
 use crate::core::Core;
 use crate::errand::{Everywhere, Targets};
@@ -71,8 +72,11 @@ fn config_set(session: &mut Session<'_>, args: Args<'_>) -> Result<(), CommandEr
     let arguments: Vec<&[u8]> = args.iter_from(2).collect();
     let peer = if session.conn.about.endpoints.is_local() { Peer::Local } else { Peer::Remote };
     let changed = session.core.env.shared.change_config(|config| {
-        // Inside, so that of two changes at once the log follows the one that stays.
-        config.set(&arguments, peer).inspect(|(config, _)| logging::configure(config))
+        // Inside, so that of two changes at once log and allocator follow the one that stays.
+        config.set(&arguments, peer).inspect(|(config, _)| {
+            logging::configure(config);
+            allocator::configure(config);
+        })
     });
     let (config, differing) = changed.map_err(|error| CommandError::owned(format!("ERR {error}")))?;
     if differing.iter().any(|row| row.name == "appendonly") {

@@ -4,10 +4,10 @@ use bobbin_proto::Reply;
 
 use super::spec::{Command, Group, KeySpec, Run, command, flag, key_flag};
 use super::{Args, Cx, Session, help};
+use crate::allocator::{self, Heap};
 use crate::core::Core;
 use crate::errand::{Errand, Need, Targets};
 use crate::error::CommandError;
-use crate::observe::allocator::{self, Heap};
 use crate::observe::{Report, process};
 use crate::store::parse_canonical;
 

@@ -74,7 +74,7 @@ Inert Runtime "crash-memcheck-enabled" => crash_memcheck_enabled: bool, Kind::Bo
 Inert Start "set-proc-title" => set_proc_title: bool, Kind::Bool, "yes", "The process keeps its command line.";
 Inert Runtime "proc-title-template" => proc_title_template: Text, checked("text with {title} {listen-addr} {server-mode} {port} {tls-port} {unixsocket} {config-file}", checks::title_template), "{title} {listen-addr} {server-mode}", "The process keeps its command line.";
 Inert Runtime "ignore-warnings" => ignore_warnings: Text, text(), "", "No warning stops the start.";
-Live Start "disable-thp" => disable_thp: bool, Kind::Bool, "no", "Keep the data out of huge pages: large data sets are slower to read, and memory is given back in smaller pieces.";
+Live Start "disable-thp" => disable_thp: bool, Kind::Bool, "no", "Do without huge pages. The server does not fork: they copy nothing, and spare it much time.";
 Inert Runtime "oom-score-adj" => oom_score_adj: Text, Kind::Choice(&["no", "yes", "relative", "absolute"]), "no", "The kernel's score is left as it is.";
 Inert Runtime "oom-score-adj-values" => oom_score_adj_values: Phrase, checked_words("three integers from -2000 to 2000", checks::oom_scores), "0 200 800", "The kernel's score is left as it is.";
 Inert Runtime "dynamic-hz" => dynamic_hz: bool, Kind::Bool, "yes", "Each reactor sleeps when it has nothing to do.";
@@ -113,7 +113,7 @@ Inert Runtime "active-defrag-threshold-upper" => active_defrag_threshold_upper: 
 Inert Runtime "active-defrag-cycle-min" => active_defrag_cycle_min: i32, between(1, 99), "1", "Memory is not moved to defragment it.";
 Inert Runtime "active-defrag-cycle-max" => active_defrag_cycle_max: i32, between(1, 99), "25", "Memory is not moved to defragment it.";
 Inert Runtime "active-defrag-max-scan-fields" => active_defrag_max_scan_fields: u64, between(1, LONG_MAX), "1000", "Memory is not moved to defragment it.";
-Inert Runtime "jemalloc-bg-thread" => jemalloc_bg_thread: bool, Kind::Bool, "yes", "The allocator's own settings hold.";
+Live Runtime "jemalloc-bg-thread" => jemalloc_bg_thread: bool, Kind::Bool, "yes", "Threads of the allocator give free memory back to the system.";
 }
 
 group "Clients" {

@@ -7,11 +7,11 @@ use std::fmt::{Display, Write as _};
 
 use hdrhistogram::Histogram;
 
+use crate::allocator::Heap;
 use crate::command::TABLE;
 use crate::core::Shared;
 use crate::ids::ReactorId;
 use crate::limits::REDIS_VERSION;
-use crate::observe::allocator::Heap;
 use crate::observe::process::{self, CpuTime};
 use crate::observe::{CommandCounts, DbReport, Report, Timing};
 use crate::pubsub::Topic;

@@ -1,6 +1,5 @@
 //! What a core knows of its own work: counters, latency histograms, the slow log, hot and big keys, who watches.
 
-pub mod allocator;
 mod big_keys;
 mod commands;
 mod errors;

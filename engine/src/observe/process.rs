@@ -58,17 +58,6 @@ pub fn system_bytes() -> u64 {
     info.totalram.saturating_mul(u64::from(info.mem_unit))
 }
 
-/// Bytes of the process in huge pages.
-pub fn huge_page_bytes() -> u64 {
-    let rollup = std::fs::read_to_string("/proc/self/smaps_rollup").unwrap_or_default();
-    anon_huge_kib(&rollup).unwrap_or(0) * 1024
-}
-
-fn anon_huge_kib(rollup: &str) -> Option<u64> {
-    let line = rollup.lines().find_map(|line| line.strip_prefix("AnonHugePages:"))?;
-    line.split_ascii_whitespace().next()?.parse().ok()
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -77,8 +66,6 @@ mod tests {
     fn kernel_files_are_understood() {
         assert_eq!(resident_pages("2611 410 382 1 0 88 0\n"), Some(410));
         assert_eq!(resident_pages(""), None);
-        assert_eq!(anon_huge_kib("Rss: 1 kB\nAnonHugePages:      2048 kB\n"), Some(2048));
-        assert_eq!(anon_huge_kib("Rss: 1 kB\n"), None);
     }
 
     #[test]

@@ -5,6 +5,9 @@ use std::{fs, io, path::Path};
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 
 use super::cores::{self, CpuQuota};
+use super::huge_pages;
+
+const HUGE_PAGES: &str = "/sys/kernel/mm/transparent_hugepage/enabled";
 
 /// A limit of the process; `None` is no limit.
 type Limit = Option<u64>;
@@ -26,6 +29,8 @@ pub struct Host {
     /// CPUs the scheduler may put this process on.
     pub affinity: Vec<usize>,
     pub cpu_quota: Option<CpuQuota>,
+    /// Not even to those who ask.
+    pub gives_no_huge_pages: bool,
 }
 
 impl Host {
@@ -40,6 +45,7 @@ impl Host {
             ring_error: probe_ring().err().map(|error| error.raw_os_error().unwrap_or(0)),
             affinity: core_affinity::get_core_ids().unwrap_or_default().iter().map(|core| core.id).collect(),
             cpu_quota: cores::read_cpu_quota(Path::new("/")),
+            gives_no_huge_pages: fs::read_to_string(HUGE_PAGES).is_ok_and(|text| huge_pages::is_never(&text)),
         }
     }
 }
@@ -73,5 +79,6 @@ pub(super) fn capable() -> Host {
         locked_memory: Some(8 << 20),
         affinity: vec![0, 1],
         cpu_quota: None,
+        gives_no_huge_pages: false,
     }
 }

@@ -1,6 +1,6 @@
 //! From a configuration to a server that may run: everything checked, nothing served yet.
 //!
-//! `host` reads what the machine offers; `kernel`, `limits` and `cores` are functions of what it read, so each
+//! `host` reads what the machine offers; `kernel`, `limits`, `huge_pages` and `cores` are functions of what it read, so each
 //! verdict and each text is tested with values. `data_dir`, `listen` and `pidfile` take hold of what the server
 //! keeps for life and let go when dropped. `banner` says what came of it. `state_dir` is for those that look at a
 //! directory without a configuration.
@@ -11,6 +11,7 @@ pub mod banner;
 pub mod cores;
 pub mod data_dir;
 mod host;
+mod huge_pages;
 pub mod kernel;
 pub mod limits;
 pub mod listen;
@@ -54,13 +55,6 @@ pub struct Ready {
     pub warnings: Vec<String>,
 }
 
-/// Whatever the process asks for later, it gets no huge pages (`disable-thp`).
-pub fn do_without_huge_pages() {
-    if let Err(error) = rustix::thread::disable_transparent_huge_pages(true) {
-        tracing::warn!("huge pages cannot be done without (disable-thp): {error}");
-    }
-}
-
 /// Checks the machine and takes hold of what the server needs.
 pub fn prepare(mut config: Config, host: &Host) -> Result<Ready, StartupError> {
     kernel::check(host)?;
@@ -72,10 +66,11 @@ pub fn prepare(mut config: Config, host: &Host) -> Result<Ready, StartupError> {
     config.dir = data_dir.path().into();
     let listeners = listen::Listeners::open(&config, cores.cpus.len())?;
     let pidfile = config.pidfile.path().map(pidfile::Pidfile::create).transpose()?;
-    let warnings = [cores.warning, limits.files_warning, limits.memory_warning].into_iter().flatten();
+    let no_huge_pages = huge_pages::arrange(host, &config);
+    let warnings = [cores.warning, limits.files_warning, limits.memory_warning, no_huge_pages];
     Ok(Ready {
         cpus: cores.cpus,
-        warnings: warnings.chain(listeners.warnings().iter().cloned()).collect(),
+        warnings: warnings.into_iter().flatten().chain(listeners.warnings().iter().cloned()).collect(),
         config: Arc::new(config),
         listeners,
         data_dir,

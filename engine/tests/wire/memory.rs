@@ -2,7 +2,7 @@
 
 use bobbin_proto::Value;
 
-use crate::support::{Client, bobbin, bobbin_with, same_replies};
+use crate::support::{Client, Server, bobbin, bobbin_with, eventually, same_replies};
 
 #[test]
 fn replies_are_those_of_redis() {
@@ -26,24 +26,6 @@ fn replies_are_those_of_redis() {
         "MEMORY MALLOC-STATS x",
         "MEMORY HELP x",
     ]);
-}
-
-/// Where the kernel has them for those who ask.
-#[test]
-fn data_are_in_huge_pages_unless_there_are_to_be_none() {
-    let modes = std::fs::read_to_string("/sys/kernel/mm/transparent_hugepage/enabled").unwrap_or_default();
-    if modes.is_empty() || modes.contains("[never]") {
-        return;
-    }
-    for (directives, are_wanted) in [(&[] as &[&str], true), (&["--disable-thp", "yes"], false)] {
-        let server = bobbin_with(directives);
-        server.connect().run("SETRANGE key 50000000 x");
-        let rollup = std::fs::read_to_string(format!("/proc/{}/smaps_rollup", server.pid())).unwrap();
-        let huge = rollup.lines().find_map(|line| line.strip_prefix("AnonHugePages:")).unwrap();
-        let kib: u64 = huge.trim().trim_end_matches(" kB").parse().unwrap();
-        // There may be one from before the directives are read.
-        assert_eq!(kib > 8192, are_wanted, "{directives:?}: {kib} KiB");
-    }
 }
 
 #[test]
@@ -87,4 +69,41 @@ fn stats_follow_the_keys_and_the_doctor_reads_them() {
     client.run("CONFIG SET maxmemory 1");
     let Value::Verbatim { text, .. } = client.run("MEMORY DOCTOR") else { panic!("a text") };
     assert!(String::from_utf8_lossy(&text).contains("maxmemory"), "{}", text.escape_ascii());
+}
+
+/// What `/proc` says of a server's memory, in KiB.
+fn kib(server: &Server, file: &str, name: &str) -> u64 {
+    let text = std::fs::read_to_string(format!("/proc/{}/{file}", server.pid())).expect("it runs");
+    let line = text.lines().find_map(|line| line.strip_prefix(name)).expect("the kernel says so");
+    line.trim_end_matches(" kB").trim().parse().expect("a number")
+}
+
+fn fill(server: &Server) {
+    let (mut client, value) = (server.connect(), "v".repeat(1000));
+    for first in (0..80_000).step_by(1000) {
+        let keys = (first..first + 1000).flat_map(|key| [format!("key:{key}"), value.clone()]);
+        client.call(&std::iter::once("MSET".to_owned()).chain(keys).collect::<Vec<_>>());
+    }
+}
+
+#[test]
+fn what_is_kept_is_in_huge_pages_unless_they_are_not_wanted() {
+    let offered = std::fs::read_to_string("/sys/kernel/mm/transparent_hugepage/enabled").unwrap_or_default();
+    let is_offered = offered.contains("[always]") || offered.contains("[madvise]");
+    for (directives, wants) in [(&[][..], true), (&["--disable-thp", "yes"][..], false)] {
+        let server = bobbin_with(directives);
+        fill(&server);
+        let huge = kib(&server, "smaps_rollup", "AnonHugePages:");
+        assert_eq!(huge > 40 * 1024, wants && is_offered, "{huge} KiB, offered: {offered}");
+    }
+}
+
+/// Nobody asks it anything meanwhile, so that no allocation of a reactor gives the pages back.
+#[test]
+fn memory_goes_back_to_the_system_by_itself() {
+    let server = bobbin();
+    fill(&server);
+    let full = kib(&server, "status", "VmRSS:");
+    server.connect().run("FLUSHALL");
+    eventually(|| kib(&server, "status", "VmRSS:") < full / 2);
 }

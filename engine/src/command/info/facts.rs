@@ -1,8 +1,8 @@
 //! What the sections of INFO are written from, read once for all of them.
 
+use crate::allocator::Heap;
 use crate::core::Env;
 use crate::observe::Report;
-use crate::observe::allocator::Heap;
 use crate::observe::process;
 
 pub(super) struct Facts<'a> {

@@ -2,7 +2,8 @@
 
 use super::facts::Facts;
 use super::{Fields, Human};
-use crate::observe::{allocator, process};
+use crate::allocator;
+use crate::observe::process;
 
 pub(super) fn memory(facts: &Facts<'_>, fields: &mut Fields<'_>) {
     usage(facts, fields);

@@ -8,8 +8,6 @@ use crate::observe::{Loops, Series, Stages, Timing, Work};
 const OFF: &str = "Nothing is watched. CONFIG SET latency-monitor-threshold <milliseconds> starts it.\n";
 const FINE: &str = "Nothing took as long as the threshold so far.\n";
 
-const HUGE_PAGES: &str = "The process holds huge pages: keys are found faster in them, but getting one, or giving it back in \
-                          part, costs time or memory. To be without: start the server with disable-thp yes.";
 const SEE_SLOW_LOG: &str = "See SLOWLOG GET for the commands that took long.";
 const LARGE_VALUES: &str = "Commands on a whole value take as long as the value is large: split large ones, or read \
                             and write them in parts.";
@@ -74,18 +72,12 @@ impl Waits {
     }
 }
 
-/// What `samples` and `waits` show. `huge_page_bytes`: of the process.
-pub(super) fn diagnosis(
-    samples: &[(Work, Series)],
-    waits: &Waits,
-    config: &Config,
-    now_s: u64,
-    huge_page_bytes: u64,
-) -> String {
+/// What `samples` and `waits` show.
+pub(super) fn diagnosis(samples: &[(Work, Series)], waits: &Waits, config: &Config, now_s: u64) -> String {
     let is_off = samples.is_empty() && config.latency_monitor_threshold == 0;
     let mut advice = waits.findings(config);
     if !is_off {
-        advice.extend(self::advice(samples, config, huge_page_bytes));
+        advice.extend(self::advice(samples, config));
     }
     let mut text = String::new();
     for (number, (work, series)) in samples.iter().enumerate() {
@@ -102,7 +94,7 @@ pub(super) fn diagnosis(
     text
 }
 
-fn advice(samples: &[(Work, Series)], config: &Config, huge_page_bytes: u64) -> Vec<String> {
+fn advice(samples: &[(Work, Series)], config: &Config) -> Vec<String> {
     let mut advice: Vec<String> = Vec::new();
     for (work, _) in samples {
         match work {
@@ -116,9 +108,6 @@ fn advice(samples: &[(Work, Series)], config: &Config, huge_page_bytes: u64) -> 
             Work::ExpireCycle => {}
             Work::EvictionCycle => advice.push(NO_ROOM.to_owned()),
         }
-    }
-    if huge_page_bytes > 0 {
-        advice.push(HUGE_PAGES.to_owned());
     }
     advice
 }
@@ -186,19 +175,14 @@ mod tests {
 
     #[test]
     fn nothing_seen_is_told_from_nothing_watched() {
-        assert_eq!(diagnosis(&[], &Waits::default(), &watched(0), 0, 0), OFF);
-        assert_eq!(diagnosis(&[], &Waits::default(), &watched(100), 0, 0), FINE);
+        assert_eq!(diagnosis(&[], &Waits::default(), &watched(0), 0), OFF);
+        assert_eq!(diagnosis(&[], &Waits::default(), &watched(100), 0), FINE);
     }
 
     #[test]
     fn figures_are_those_of_the_samples() {
-        let text = diagnosis(
-            &[spikes(Work::FastCommand, &[(10, 4), (12, 8)])],
-            &Waits::default(),
-            &watched(1),
-            20,
-            0,
-        );
+        let text =
+            diagnosis(&[spikes(Work::FastCommand, &[(10, 4), (12, 8)])], &Waits::default(), &watched(1), 20);
         assert!(
             text.starts_with(
                 "1. fast-command: 2 spikes, 6 ms on average (mean deviation 2 ms), one every 5.00 s. \
@@ -211,19 +195,16 @@ mod tests {
     #[test]
     fn advice_fits_the_settings() {
         let slow = [spikes(Work::Command, &[(1, 50)])];
-        let text = diagnosis(&slow, &Waits::default(), &watched(5), 2, 0);
+        let text = diagnosis(&slow, &Waits::default(), &watched(5), 2);
         assert!(text.contains("slowlog-log-slower-than 5000") && text.contains("SLOWLOG GET"), "{text}");
-        assert!(
-            !diagnosis(&slow, &Waits::default(), &watched(100), 2, 0).contains("slowlog-log-slower-than")
-        );
-        assert!(diagnosis(&slow, &Waits::default(), &watched(100), 2, 4096).contains("disable-thp yes"));
+        assert!(!diagnosis(&slow, &Waits::default(), &watched(100), 2).contains("slowlog-log-slower-than"));
         let expiry = [spikes(Work::ExpireCycle, &[(1, 50)])];
-        assert!(diagnosis(&expiry, &Waits::default(), &watched(5), 2, 0).contains("hz 100"));
+        assert!(diagnosis(&expiry, &Waits::default(), &watched(5), 2).contains("hz 100"));
     }
 
     #[test]
     fn what_a_request_waits_for_beside_commands_is_told() {
-        let told = |waits: &Waits, config: &Config| diagnosis(&[], waits, config, 0, 0);
+        let told = |waits: &Waits, config: &Config| diagnosis(&[], waits, config, 0);
         let mut waits = Waits::default();
         waits.loops.went_round(25_000);
         let text = told(&waits, &watched(0));

@@ -12,7 +12,7 @@ use super::{Args, Session};
 use crate::core::Core;
 use crate::errand::{Errand, Targets};
 use crate::error::CommandError;
-use crate::observe::{Report, Series, Work, process};
+use crate::observe::{Report, Series, Work};
 
 const ANY_TIME: u32 = flag::LOADING | flag::STALE;
 const ADMIN: u32 = flag::ADMIN | flag::NOSCRIPT | ANY_TIME | flag::BARRIER;
@@ -187,7 +187,7 @@ impl Errand for Diagnosis {
         let waits = doctor::Waits { loops: total.loops, stages: total.stages };
         let now_s = core.env.now.unix_ms() / 1000;
         let samples = Samples::merge(&series).0;
-        let text = doctor::diagnosis(&samples, &waits, &core.env.config, now_s, process::huge_page_bytes());
+        let text = doctor::diagnosis(&samples, &waits, &core.env.config, now_s);
         reply.verbatim(*b"txt", text.as_bytes());
         Ok(())
     }

@@ -1,9 +1,11 @@
-//! What jemalloc says of its heap, and asking it to give pages back.
+//! jemalloc: how it is set, what it says of its heap, and having it give pages back.
 //!
-//! Figures for people to read; nothing is decided by them. All are 0 where jemalloc is not the allocator.
+//! Its figures are for people to read; nothing is decided by them. All are 0 where it is not the allocator.
 
 use tikv_jemalloc_ctl::stats_print::{Options, stats_print};
-use tikv_jemalloc_ctl::{Access, AsName, arenas, epoch, stats, version};
+use tikv_jemalloc_ctl::{Access, AsName, arenas, background_thread, epoch, stats, version};
+
+use crate::config::Config;
 
 /// Bytes, by how much of jemalloc's own bookkeeping is counted in.
 #[derive(Clone, Copy, Debug, Default)]
@@ -42,6 +44,25 @@ pub fn statistics() -> Vec<u8> {
         Ok(()) => text,
         Err(error) => error.to_string().into_bytes(),
     }
+}
+
+/// `jemalloc-bg-thread`: without these threads free pages are given back only by one that allocates, and a server that has
+/// been emptied holds them for as long as nobody asks it anything.
+pub fn configure(config: &Config) {
+    if let Err(error) = background_thread::write(config.jemalloc_bg_thread) {
+        tracing::warn!("the allocator starts no threads of its own: {error}");
+    }
+}
+
+/// Address space that a reactor's heap begins with, in parts: jemalloc puts what is larger than one elsewhere. A heap grows by
+/// steps that are small at first and begin anywhere, which leaves half of one of 100 MiB in small pages.
+const RESERVED_PARTS: usize = 9;
+const RESERVED_PART_BYTES: usize = 7 << 20;
+
+/// Has the calling thread's heap begin with one long range of addresses; no page of it is touched.
+pub fn reserve() {
+    let parts: Vec<Vec<u8>> = (0..RESERVED_PARTS).map(|_| Vec::with_capacity(RESERVED_PART_BYTES)).collect();
+    std::hint::black_box(parts);
 }
 
 /// Gives every free page back to the system at once: it is what an arena does when free pages may wait for nothing.
