@@ -8,10 +8,14 @@
 use std::hint::black_box;
 use std::time::{Duration, Instant};
 
-use bobbin_engine::store::{Db, Entry, Expiry, Keyspace};
+use bobbin_engine::store::{Db, Entry, Expiry, Keyspace, Prefetch};
 
 #[global_allocator]
 static ALLOCATOR: tikv_jemallocator::Jemalloc = tikv_jemallocator::Jemalloc;
+
+/// As in the server.
+#[unsafe(export_name = "_rjem_malloc_conf")]
+static ALLOCATOR_OPTIONS: &[u8; 11] = b"thp:always\0";
 
 const OPS: usize = 4_000_000;
 const NOW_MS: u64 = 1_800_000_000_000;
@@ -94,9 +98,9 @@ impl Bench {
         for _ in 0..OPS / batch {
             keys.fill_with(|| key(self.rng.u32(0..self.keys)));
             let db = self.keyspace.db_mut(0);
-            keys.iter().for_each(|key| {
-                db.prefetch(key);
-            });
+            let mut prefetch = Prefetch::default();
+            keys.iter().for_each(|key| prefetch.add(db, key, false));
+            prefetch.fetch();
             keys.iter().for_each(|key| operate(db, key));
         }
         report(&format!("{name}, prefetched by {batch}"), start, OPS / batch * batch);

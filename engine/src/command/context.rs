@@ -5,7 +5,7 @@ use crate::core::{Env, ShardRest};
 use crate::error::CommandError;
 use crate::journal::Effects;
 use crate::mesh::SessionBits;
-use crate::store::{Collection, Db, Entry, EntryMut, Expiry, Keyspace, Lookup, Object, is_due};
+use crate::store::{Collection, Db, Entry, EntryMut, Expiry, Keyspace, Lookup, Object, Prefetch, is_due};
 
 /// A change as keyspace notifications name it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -131,10 +131,9 @@ impl Cx<'_> {
     #[inline]
     pub fn prefetch<'k>(&mut self, keys: impl ExactSizeIterator<Item = &'k [u8]>) {
         if keys.len() > 1 {
-            let db = self.keyspace.db(self.db);
-            keys.take(PREFETCHED_KEYS_MAX).for_each(|key| {
-                db.prefetch(key);
-            });
+            let (db, mut prefetch) = (self.keyspace.db(self.db), Prefetch::default());
+            keys.take(PREFETCHED_KEYS_MAX).for_each(|key| prefetch.add(db, key, false));
+            prefetch.fetch();
         }
     }
 

@@ -15,6 +15,7 @@ use crate::limits::{LANE_RETRY_US, LOCAL_MESSAGES_MAX, OUTPUT_BUFFERS_KEPT, OUTP
 use crate::mesh::frame::{self, CommandHead, ReplyFrame};
 use crate::mesh::{Batch, Message};
 use crate::rules::{Rule, holds};
+use crate::store::Prefetch;
 use crate::txn::{Job, Part};
 
 /// What the driver is to do for one connection.
@@ -217,13 +218,16 @@ impl Core {
     }
 
     fn prefetch_frames(&self, frames: &[u8], spans: &mut Vec<Span>) {
-        let mut rest = frames;
+        let (mut rest, mut prefetch) = (frames, Prefetch::default());
         while let Some((head, bytes, behind)) = frame::read_command(rest, spans) {
-            if let Some(key) = command::row(head.command).only_key() {
-                self.shard.keyspace.db(head.db as usize).prefetch(Args::new(bytes, spans).at(key));
+            let row = command::row(head.command);
+            if let Some(key) = row.only_key() {
+                let (db, key) = (self.shard.keyspace.db(head.db as usize), Args::new(bytes, spans).at(key));
+                prefetch.add(db, key, row.group.is_of_collections());
             }
             rest = behind;
         }
+        prefetch.fetch();
     }
 
     /// When a command takes effect that is one of a block's.

@@ -11,6 +11,7 @@ use crate::command::{self, Args, Command};
 use crate::conn::{Closing, Conn, Hold};
 use crate::ids::ConnId;
 use crate::limits::{GROUP_COMMANDS_MAX, OUTPUT_WEIGHED_BYTES, QUERY_KEPT_BYTES};
+use crate::store::Prefetch;
 
 /// Commands parsed and not yet run.
 #[derive(Debug, Default)]
@@ -154,11 +155,10 @@ impl Core {
         false
     }
 
-    /// Has the processor fetch what a group's commands will touch: entries, then the objects of those that may have one,
-    /// then what these point to. Each round needs what the one before has fetched, by then for all of the group.
+    /// Has the processor fetch what a group's commands will touch.
     fn prefetch(&self, conn: &Conn, input: &[u8], group: &Group) {
         let db = self.shard.keyspace.db(conn.db as usize);
-        let (mut entries, mut len) = ([None; GROUP_COMMANDS_MAX], 0);
+        let mut prefetch = Prefetch::default();
         for parsed in &group.commands {
             let Some(command) = parsed.command else { continue };
             if command.run.on_shard().is_some()
@@ -166,16 +166,10 @@ impl Core {
                 && let Some(key) = group.args(parsed, input).get(key)
                 && self.owner(key) == self.id
             {
-                let entry = db.prefetch(key);
-                if command.group.is_of_collections() {
-                    entries[len] = entry;
-                    len += 1;
-                }
+                prefetch.add(db, key, command.group.is_of_collections());
             }
         }
-        let entries = &entries[..len];
-        entries.iter().flatten().for_each(|entry| entry.prefetch_object());
-        entries.iter().flatten().for_each(|entry| entry.prefetch_content());
+        prefetch.fetch();
     }
 
     /// Runs a group. Returns where in the input to go on.

@@ -560,7 +560,7 @@ impl Drop for Block {
 }
 
 #[inline]
-fn prefetch_line(line: *const u8) {
+pub(super) fn prefetch_line(line: *const u8) {
     #[cfg(target_arch = "x86_64")]
     // SAFETY: a prefetch is a hint; it does not fault, whatever the address.
     unsafe {

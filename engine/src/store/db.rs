@@ -16,7 +16,7 @@ use super::key_hash::KeyHasher;
 use super::largest::Largest;
 use super::object::Object;
 use super::segment::Segment;
-use super::table::Table;
+use super::table::{Sought, Table};
 use super::walk::Recorded;
 use crate::journal::Chunk;
 
@@ -213,12 +213,10 @@ impl Db {
         self.access_at_birth = access;
     }
 
-    /// Starts fetching what a lookup of the key will touch. Worth it for the keys of a batch, ahead of the batch. Returns an
-    /// entry that is most probably the key's, if there is one.
+    /// The first step of a lookup that is about to be made, see `prefetch`. `None` while there are no keys at all.
     #[inline]
-    pub fn prefetch(&self, key: &[u8]) -> Option<&Entry> {
-        let hash = self.table.hash(key);
-        self.table.segment(hash)?.prefetch(hash)
+    pub(super) fn seek(&self, key: &[u8]) -> Option<Sought<'_>> {
+        self.table.seek(self.table.hash(key))
     }
 
     #[inline]

@@ -30,6 +30,21 @@ use super::walk::{Recorded, Recorder, Walk};
 /// Deepest level: 2^28 segments hold over 200 billion entries, and a SCAN cursor stays below 2^44.
 pub(crate) const DEPTH_MAX: u8 = 28;
 
+/// Where an entry is to be looked for.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Sought<'t> {
+    segment: &'t Segment,
+    hash: KeyHash,
+}
+
+impl<'t> Sought<'t> {
+    /// Starts fetching the entry, if there is one. Returns what most probably is the key's.
+    #[inline]
+    pub(super) fn prefetch(&self) -> Option<&'t Entry> {
+        self.segment.prefetch(self.hash)
+    }
+}
+
 #[derive(Debug)]
 pub(crate) struct Table {
     hasher: KeyHasher,
@@ -78,6 +93,14 @@ impl Table {
     pub(crate) fn segment(&self, hash: KeyHash) -> Option<&Segment> {
         let &id = self.directory.get(hash.prefix(self.depth))?;
         Some(self.segments.at(id))
+    }
+
+    /// Starts fetching what finding a hash begins with.
+    #[inline]
+    pub(super) fn seek(&self, hash: KeyHash) -> Option<Sought<'_>> {
+        let segment = self.segment(hash)?;
+        segment.prefetch_buckets(hash);
+        Some(Sought { segment, hash })
     }
 
     /// The segment of a hash, and what has to see every entry of it that changes, goes or comes.
