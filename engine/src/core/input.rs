@@ -181,6 +181,7 @@ impl Core {
 
     /// Submits the commands of a group; if not all may be run now, returns where to go on.
     fn submit_group(&mut self, conn: &mut Conn, input: &[u8], group: &Group) -> Option<usize> {
+        self.lap = None;
         for parsed in &group.commands {
             let args = group.args(parsed, input);
             let boarded = self.boarded();

@@ -121,6 +121,8 @@ pub struct Core {
     allowance: Allowance,
     /// What the stopwatch showed when the iteration began.
     iteration_start: u64,
+    /// The same for the end of the command that the next one of a group follows at once, so that one look serves for both.
+    lap: Option<u64>,
     output_buffers: Vec<Vec<u8>>,
     /// The driver is asked to stand still this long (DEBUG SLEEP).
     stall_us: u64,
@@ -203,6 +205,7 @@ impl Core {
             timers: Timers::default(),
             allowance: Allowance::default(),
             iteration_start: 0,
+            lap: None,
             output_buffers: Vec::new(),
             stall_us: 0,
             shutdowns: VecDeque::new(),

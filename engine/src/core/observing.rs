@@ -28,7 +28,19 @@ impl Core {
         start: u64,
         ok: bool,
     ) {
-        let ns = self.ns_since(start);
+        self.observe_time(conn, row, args, self.ns_since(start), ok);
+    }
+
+    /// The same of one whose time has been taken.
+    #[inline]
+    pub(super) fn observe_time(
+        &mut self,
+        conn: &Conn,
+        row: &'static Command,
+        args: Args<'_>,
+        ns: u64,
+        ok: bool,
+    ) {
         self.observed.commands.ran(row.id, ns, ok);
         if ns >= self.observed.notable_ns {
             self.note_latency(row, ns);

@@ -80,6 +80,7 @@ impl Core {
     #[inline]
     pub(super) fn settle_ready(&mut self) {
         if !self.shard.rest.ready.is_empty() {
+            self.lap = None;
             self.settle_all_ready();
         }
     }

@@ -66,6 +66,9 @@ impl Core {
             return Flow::NotYet;
         }
         conn.has_written |= row.has(flag::WRITE | flag::RUNS_QUEUE);
+        if row.run.on_shard().is_none() {
+            self.lap = None;
+        }
         let flow = match row.run {
             Run::Shard(run) => self.submit_keyed(conn, row, run, None, args),
             Run::Wide(run, _) => self.submit_wide(conn, row, run, args),
@@ -303,7 +306,7 @@ impl Core {
             return self.wait_for_locks(conn, row, args);
         }
         self.feed_monitors(conn, row, args);
-        let start = self.env.stopwatch.read();
+        let start = self.lap.take().unwrap_or_else(|| self.env.stopwatch.read());
         let caller = Caller { db: conn.db, session: conn.session };
         let (shard, env) = (&mut self.shard, &self.env);
         let ok = if conn.is_silent() {
@@ -331,7 +334,9 @@ impl Core {
             }
             ok
         };
-        self.observe_run(conn, row, args, start, ok);
+        let end = self.env.stopwatch.read();
+        self.observe_time(conn, row, args, self.env.stopwatch.nanos(start, end), ok);
+        self.lap = Some(end);
         if !holds_locks(conn.session) {
             self.settle_ready();
         }
@@ -370,6 +375,7 @@ impl Core {
             return Flow::NotYet;
         }
         self.feed_monitors(conn, row, args);
+        self.lap = None;
         let seq = conn.order.hold(conn.is_silent());
         let head = CommandHead { conn: conn.id, seq, command: row.id, db: conn.db, session: conn.session };
         push_command(&mut self.outbox.open(owner).commands, head, args);
