@@ -175,13 +175,13 @@ impl Core {
     /// Runs a group. Returns where in the input to go on.
     fn run_group(&mut self, conn: &mut Conn, input: &[u8], end: usize, group: &Group) -> usize {
         let stopped = self.submit_group(conn, input, group);
+        self.lap = None;
         self.depart(conn);
         stopped.inspect(|_| conn.parser.reset()).unwrap_or(end)
     }
 
     /// Submits the commands of a group; if not all may be run now, returns where to go on.
     fn submit_group(&mut self, conn: &mut Conn, input: &[u8], group: &Group) -> Option<usize> {
-        self.lap = None;
         for parsed in &group.commands {
             let args = group.args(parsed, input);
             let boarded = self.boarded();
@@ -207,6 +207,7 @@ impl Core {
         let bytes = conn.parser.inline_args().to_vec();
         let args = Args::new(&bytes, &group.scratch);
         let flow = self.submit(conn, command::find(args.at(0)), args);
+        self.lap = None;
         self.depart(conn);
         flow
     }

@@ -122,6 +122,7 @@ pub struct Core {
     /// What the stopwatch showed when the iteration began.
     iteration_start: u64,
     /// The same for the end of the command that the next one of a group follows at once, so that one look serves for both.
+    /// `None` outside of groups.
     lap: Option<u64>,
     output_buffers: Vec<Vec<u8>>,
     /// The driver is asked to stand still this long (DEBUG SLEEP).

@@ -66,7 +66,7 @@ impl Core {
             return Flow::NotYet;
         }
         conn.has_written |= row.has(flag::WRITE | flag::RUNS_QUEUE);
-        if row.run.on_shard().is_none() {
+        if !matches!(row.run, Run::Shard(_) | Run::Scatter(..)) {
             self.lap = None;
         }
         let flow = match row.run {
@@ -129,6 +129,7 @@ impl Core {
         }
         if self.env.config.maxmemory > 0 && flags_of(conn, row, flag::DENYOOM) {
             self.make_room();
+            self.lap = None;
             if self.env.out_of_memory {
                 return Err(CommandError::OutOfMemory);
             }
@@ -336,7 +337,8 @@ impl Core {
         };
         let end = self.env.stopwatch.read();
         self.observe_time(conn, row, args, self.env.stopwatch.nanos(start, end), ok);
-        self.lap = Some(end);
+        // A block that runs step by step goes on later.
+        self.lap = (!holds_locks(conn.session)).then_some(end);
         if !holds_locks(conn.session) {
             self.settle_ready();
         }

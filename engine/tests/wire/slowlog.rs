@@ -155,3 +155,17 @@ fn long_requests_are_cut_as_by_redis() {
     assert_eq!(found[0].request, format!("GET {}... (72 more bytes)", "x".repeat(128)));
     assert!(found[1].request.ends_with("k29 ... (20 more arguments)"), "{found:?}");
 }
+
+/// A command's time begins where the one before it in its group ended, and no further back.
+#[test]
+fn what_lies_between_two_commands_is_nobodys_time() {
+    let server = bobbin_with(&["--slowlog-log-slower-than", "400000"]);
+    let mut client = server.connect();
+    client.run("SET key value");
+    for line in [&b"GET key\r\n"[..], b"GET key\r\n", b"*2\r\n$3\r\nGET\r\n$3\r\nkey\r\n"] {
+        std::thread::sleep(std::time::Duration::from_millis(500));
+        client.send_raw(line).expect("it listens");
+        client.read();
+    }
+    assert_eq!(client.run("SLOWLOG LEN"), Value::Int(0));
+}
