@@ -1,6 +1,7 @@
 //! The Bobbin server, without its `main`: see ARCHITECTURE.md beside this crate's manifest.
 
 pub mod allocator;
+pub mod background;
 pub mod check;
 pub mod collections;
 pub mod command;

@@ -32,6 +32,7 @@ use std::sync::mpsc::{Receiver, RecvTimeoutError, SyncSender, TrySendError, sync
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
+use crate::background;
 use crate::core::{Piece, Shared, WRITER};
 use crate::error::CommandError;
 use crate::ids::{ReactorId, Stamp};
@@ -120,6 +121,7 @@ impl Saver {
         shared: Arc<Shared>,
         files: Files<Directory>,
         ears: Ears,
+        reactor_cpus: Vec<usize>,
     ) -> io::Result<Handle> {
         let must_stop = Arc::new(AtomicBool::new(false));
         let saver = Self {
@@ -132,7 +134,11 @@ impl Saver {
             is_begun_in_vain: false,
             must_stop: Arc::clone(&must_stop),
         };
-        let thread = std::thread::Builder::new().name("saver".into()).spawn(move || saver.run())?;
+        let run = move || {
+            background::stand_back(&reactor_cpus);
+            saver.run();
+        };
+        let thread = std::thread::Builder::new().name("saver".into()).spawn(run)?;
         Ok(Handle { thread, must_stop })
     }
 

@@ -53,6 +53,8 @@ pub struct Server {
     plant: Arc<Plant>,
     shared: Arc<Shared>,
     keeper: Keeper,
+    /// Of the reactors.
+    cpus: Vec<usize>,
     threads: Vec<JoinHandle<()>>,
     events: Receiver<Event>,
     /// For whoever is to tell something later.
@@ -125,6 +127,7 @@ impl Server {
             plant,
             shared,
             keeper,
+            cpus: ready.cpus.clone(),
             threads,
             events,
             sender,
@@ -185,7 +188,7 @@ impl Server {
     fn start_saver(&mut self, files: Files<Directory>) -> io::Result<()> {
         if let Some(ears) = self.ears.take() {
             let (plant, shared) = (Arc::clone(&self.plant), Arc::clone(&self.shared));
-            self.saver = Some(Saver::start(plant, shared, files, ears)?);
+            self.saver = Some(Saver::start(plant, shared, files, ears, self.cpus.clone())?);
         }
         Ok(())
     }
