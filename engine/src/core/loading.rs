@@ -7,6 +7,7 @@
 use std::collections::VecDeque;
 use std::sync::Arc;
 
+use arrayvec::ArrayVec;
 use bobbin_proto::Span;
 
 use super::Core;
@@ -17,8 +18,11 @@ use crate::config::PropagationError;
 use crate::ids::{CommandId, ConnId, ReplyTo, Stamp};
 use crate::journal::{Batch, Clock, Commands, ReadChunk};
 use crate::mesh::SessionBits;
+use crate::store::{Entry, Prefetch};
 use crate::txn::{Job, Terms, Work, shares};
 
+/// Keys that are put in one behind the other, once what they go into has been fetched for all of them.
+const PUT_TOGETHER: usize = 32;
 /// How much of a command that fails is told.
 const SHOWN_ARGS: usize = 6;
 const SHOWN_BYTES: usize = 40;
@@ -164,16 +168,31 @@ impl Core {
         self.check_database(database)?;
         let has_clock = clock == self.shard.clock();
         let limits = self.env.config.value_limits(&mut self.shard.rest.rng);
+        let mut entries = ArrayVec::<Entry, PUT_TOGETHER>::new();
         for key in chunk.keys() {
             let mut key = key.map_err(|error| UnknownEffect::value(error.at(), &error))?;
             if self.owner(key.key) == self.id {
                 key.access = key.access.filter(|_| has_clock);
                 let entry = key.entry(&limits);
-                let entry = entry.map_err(|error| UnknownEffect::value(chunk.place().at, &error))?;
-                self.shard.keyspace.db_mut(database).insert(entry);
+                entries.push(entry.map_err(|error| UnknownEffect::value(chunk.place().at, &error))?);
+                if entries.is_full() {
+                    self.put(database, &mut entries);
+                }
             }
         }
+        self.put(database, &mut entries);
         Ok(())
+    }
+
+    /// Puts entries in whose places in the table are fetched together.
+    fn put(&mut self, database: usize, entries: &mut ArrayVec<Entry, PUT_TOGETHER>) {
+        let db = self.shard.keyspace.db_mut(database);
+        let mut prefetch = Prefetch::default();
+        entries.iter().for_each(|entry| prefetch.add(db, entry.key(), false));
+        prefetch.fetch();
+        for entry in entries.drain(..) {
+            db.insert(entry);
+        }
     }
 
     /// A command that fails is told, and loading goes on, unless `propagation-error-behavior` says otherwise; as in Redis.

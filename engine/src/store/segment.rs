@@ -9,7 +9,6 @@
 //! - `deadlines` counts exactly the volatile entries, and none of them expires before its bound, nor any field of a
 //!   hash before the bound of these.
 
-use std::cell::Cell;
 use std::{mem, ptr};
 
 use hashbrown::HashTable;
@@ -121,14 +120,13 @@ pub(crate) struct Segment {
     pub(crate) deadlines: Deadlines,
     prefix: u32,
     depth: u8,
-    /// Where the control bytes were when an entry was last found: only ever fetched, so it may be wrong.
-    control_hint: Cell<usize>,
+    /// Where the control bytes are: only ever fetched, so it may be wrong, as it is before the table first grows.
+    control_hint: usize,
 }
 
 impl Segment {
     pub(crate) const fn new(prefix: u32, depth: u8) -> Self {
-        let control_hint = Cell::new(0);
-        Self { entries: HashTable::new(), deadlines: Deadlines::NONE, prefix, depth, control_hint }
+        Self { entries: HashTable::new(), deadlines: Deadlines::NONE, prefix, depth, control_hint: 0 }
     }
 
     pub(crate) fn prefix(&self) -> usize {
@@ -154,7 +152,7 @@ impl Segment {
     #[inline]
     pub(super) fn prefetch_buckets(&self, hash: KeyHash) {
         let bucket = hash.bucket() as usize & (self.entries.num_buckets() - 1);
-        let control = self.control_hint.get();
+        let control = self.control_hint;
         // The entry is in the bucket of its hash, or in one of the next.
         let slot = control.wrapping_sub((bucket + 1) * size_of::<Entry>());
         let slots_ahead = slot.wrapping_sub(SLOTS_AHEAD * size_of::<Entry>());
@@ -170,7 +168,6 @@ impl Segment {
         let mut candidates = self.entries.iter_hash_buckets(hash.bucket());
         candidates.find_map(|bucket| {
             let entry = self.entries.get_bucket(bucket).filter(|entry| entry.tag() == tag)?;
-            self.control_hint.set(control_bytes(bucket, entry));
             entry.prefetch();
             Some(entry)
         })
@@ -194,6 +191,7 @@ impl Segment {
         let len = self.entries.len();
         let old = mem::replace(&mut self.entries, HashTable::with_capacity(len + len / 8 + 1));
         self.take_in(old);
+        self.note_buckets();
     }
 
     /// Whether the segment and its buddy should be one.
@@ -214,6 +212,7 @@ impl Segment {
         let (len, buckets) = (self.entries.len(), self.entries.num_buckets());
         if buckets >= SHRINK_BUCKETS_MIN && len < buckets / 8 {
             self.entries.shrink_to(len * 2, Entry::bucket_hash);
+            self.note_buckets();
         }
     }
 
@@ -239,6 +238,7 @@ impl Segment {
         let own = mem::replace(&mut self.entries, HashTable::with_capacity(room));
         self.take_in(own);
         self.take_in(buddy.entries);
+        self.note_buckets();
     }
 
     /// The entries by the last bit of the prefix at the present depth.
@@ -265,6 +265,14 @@ impl Segment {
             self.deadlines.add(entry.expiry());
             self.entries.insert_unique(entry.bucket_hash(), entry, Entry::bucket_hash);
         }
+        self.note_buckets();
+    }
+
+    /// To be called whenever there may be a table with other buckets.
+    fn note_buckets(&mut self) {
+        let mut buckets = 0..self.entries.num_buckets();
+        let found = buckets.find_map(|bucket| Some(control_bytes(bucket, self.entries.get_bucket(bucket)?)));
+        self.control_hint = found.unwrap_or(0);
     }
 
     fn take_in(&mut self, entries: HashTable<Entry>) {
@@ -284,6 +292,10 @@ fn control_bytes(bucket: usize, entry: &Entry) -> usize {
 impl Segment {
     pub(crate) fn assert_invariants(&self, hasher: &KeyHasher) {
         assert!(self.entries.num_buckets() <= BUCKETS_MAX);
+        for bucket in 0..self.entries.num_buckets() {
+            let Some(entry) = self.entries.get_bucket(bucket) else { continue };
+            assert!([0, control_bytes(bucket, entry)].contains(&self.control_hint));
+        }
         for entry in &self.entries {
             let hash = hasher.hash(entry.key());
             assert_eq!(hash.prefix(self.depth), self.prefix());
@@ -310,6 +322,9 @@ mod tests {
         for number in 0..1000u32 {
             let mut entry = Entry::integer(&number.to_be_bytes(), 0, None);
             entry.set_tag(hasher.hash(entry.key()).tag());
+            if segment.is_full() {
+                segment.grow();
+            }
             segment.entries.insert_unique(entry.bucket_hash(), entry, Entry::bucket_hash);
         }
         let ends: HashSet<usize> = (0..segment.entries.num_buckets())
@@ -319,6 +334,6 @@ mod tests {
         let hash = hasher.hash(&7u32.to_be_bytes());
         let entry = segment.prefetch(hash).expect("it is there");
         assert_eq!(entry.key(), 7u32.to_be_bytes());
-        assert_eq!(HashSet::from([segment.control_hint.get()]), ends);
+        assert_eq!(HashSet::from([segment.control_hint]), ends);
     }
 }
