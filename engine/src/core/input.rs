@@ -158,6 +158,7 @@ impl Core {
     /// Has the processor fetch what a group's commands will touch.
     fn prefetch(&self, conn: &Conn, input: &[u8], group: &Group) {
         let db = self.shard.keyspace.db(conn.db as usize);
+        let has_large = db.is_of_large_values();
         let mut prefetch = Prefetch::default();
         for parsed in &group.commands {
             let Some(command) = parsed.command else { continue };
@@ -166,7 +167,7 @@ impl Core {
                 && let Some(key) = group.args(parsed, input).get(key)
                 && self.owner(key) == self.id
             {
-                prefetch.add(db, key, command.group.is_of_collections());
+                prefetch.add(db, key, has_large || command.group.is_of_collections());
             }
         }
         prefetch.fetch();

@@ -8,7 +8,7 @@
 
 use hashbrown::hash_table;
 
-use super::entry::Entry;
+use super::entry::{Entry, INLINE_MAX};
 use super::entry_mut::EntryMut;
 use super::expire::ExpirePass;
 use super::graveyard::Graveyard;
@@ -181,6 +181,12 @@ impl Db {
     /// Bytes held by entries and table.
     pub fn memory(&self) -> usize {
         self.totals.entries_memory + self.table.memory()
+    }
+
+    /// Whether the average entry is so large that even strings are mostly objects, worth fetching ahead like collections.
+    #[inline]
+    pub fn is_of_large_values(&self) -> bool {
+        self.totals.entries_memory > self.totals.len * INLINE_MAX
     }
 
     /// Bytes held by the table alone.

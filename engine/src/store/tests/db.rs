@@ -285,6 +285,20 @@ fn an_overwrite_of_like_size_is_written_in_place() {
     }
 }
 
+/// Strings are then fetched ahead as collections are.
+#[test]
+fn large_values_are_known_by_the_average() {
+    let mut keyspace = Keyspace::new(1, 7);
+    let db = keyspace.db_mut(0);
+    assert!(!db.is_of_large_values(), "nothing is there");
+    db.set_string(b"large", &[b'v'; 4096], Expiry::None);
+    assert!(db.is_of_large_values());
+    for key in 0..9 {
+        db.set_string(&[key], b"small", Expiry::None);
+    }
+    assert!(!db.is_of_large_values(), "one in ten");
+}
+
 /// The table's mark, and what else stands beside the pointer's address.
 #[test]
 fn entries_keep_their_mark_where_they_are() {
