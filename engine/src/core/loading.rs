@@ -22,7 +22,7 @@ use crate::store::{Entry, Prefetch};
 use crate::txn::{Job, Terms, Work, shares};
 
 /// Keys that are put in one behind the other, once what they go into has been fetched for all of them.
-const PUT_TOGETHER: usize = 32;
+const PUT_TOGETHER: usize = Prefetch::KEYS_MAX;
 /// How much of a command that fails is told.
 const SHOWN_ARGS: usize = 6;
 const SHOWN_BYTES: usize = 40;

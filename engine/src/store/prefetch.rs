@@ -24,6 +24,9 @@ pub struct Prefetch<'t> {
 }
 
 impl<'t> Prefetch<'t> {
+    /// How many keys it takes at once.
+    pub const KEYS_MAX: usize = KEYS_MAX;
+
     /// Adds a key of a database; if it is a collection's, what is in that is fetched too.
     #[inline]
     pub fn add(&mut self, db: &'t Db, key: &[u8], is_collection: bool) {
